@@ -1,0 +1,3 @@
+"""mailcanary: the monitor beside a shop's refund mail."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,362 @@
+"""Everything that can happen, as immutable facts. Each kind has exactly one writer, named beside it.
+
+A fact is never changed; a fact of an unknown kind is kept and skipped. A new field gets a default, so that facts written by an older
+image still load; anything else is a new major schema (edge/journal).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from monitor.model.address import Address
+from monitor.model.instant import Instant
+from monitor.model.mail import Authentication, BlindCause, Carrier, Field, Placement
+from monitor.model.probe import Deadlines, Expectation, MailboxName, ProbeId, Purpose, RefundStory, Route
+from monitor.model.submission import Reply, Step
+from monitor.model.verdict import Reason, Verdict
+
+# --- writer: app -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """This process took the journal."""
+
+    at: Instant
+    version: str
+    policy_hash: str
+
+
+# --- writer: stages/plan ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlanned:
+    """Committed before anything is sent; carries all that is needed to judge the probe, whatever the configuration becomes."""
+
+    at: Instant
+    probe: ProbeId
+    route: Route
+    purpose: Purpose
+    token: str
+    message_id: str  # the Message-ID that we shall set; empty on a path whose application sets its own
+    envelope_sender: Address
+    recipient: Address
+    story: RefundStory
+    expectation: Expectation
+    deadlines: Deadlines
+    policy_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """UTC and the monotonic clock disagree by `seconds` more than at the last tick: a step, or a suspended host."""
+
+    at: Instant
+    seconds: float
+
+
+class WithdrawCause(StrEnum):
+    STALE = "stale"  # planned so long ago that submitting it now would be a catch-up burst
+    ROUTE_REMOVED = "route_removed"
+
+
+# --- writer: stages/submit -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Planned, never attempted, never will be; no verdict."""
+
+    at: Instant
+    probe: ProbeId
+    cause: WithdrawCause
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """The daily budget of the path or mailbox is used up; not attempted."""
+
+    at: Instant
+    probe: ProbeId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Committed and fsynced before the first byte goes out."""
+
+    at: Instant
+    probe: ProbeId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    at: Instant
+    probe: ProbeId
+    attempt: int
+    reply: Reply
+    queue_id: str = ""
+    app_refund_id: str = ""
+    served_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """4xx. retry_in None: the time for retries is over."""
+
+    at: Instant
+    probe: ProbeId
+    attempt: int
+    step: Step
+    reply: Reply
+    retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """5xx: final."""
+
+    at: Instant
+    probe: ProbeId
+    attempt: int
+    step: Step
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitUnknown:
+    """The reply was lost with the connection, or with our own process. Never sent again."""
+
+    at: Instant
+    probe: ProbeId
+    attempt: int
+    step: Step | None
+    detail: str
+
+
+class SubmitFault(StrEnum):
+    UNREACHABLE = "unreachable"
+    MISCONFIGURED = "misconfigured"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitError:
+    """Nothing was handed over. retry_in None: no further attempt."""
+
+    at: Instant
+    probe: ProbeId
+    attempt: int
+    fault: SubmitFault
+    detail: str
+    mend: str
+    retry_in: float | None
+
+
+# --- writer: stages/watch --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """One copy of a probe, seen for the first time in this place."""
+
+    at: Instant
+    probe: ProbeId
+    mailbox: MailboxName
+    folder: str
+    placement: Placement
+    uidvalidity: int
+    uid: int
+    unseen_since: Instant | None  # the last look at this folder that did not show it; None: never looked before
+    message_id: str
+    digest: str  # of the normalised text
+    carriers: tuple[Carrier, ...]
+    altered: tuple[Field, ...] = ()
+    auth: Authentication = Authentication()
+    internaldate: float | None = None
+    size: int = 0
+    notes: tuple[str, ...] = ()  # findings in plain words: wrapped links, clock skew, lost carriers
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A successful look at every selectable folder of a mailbox; written only while probes are in flight."""
+
+    at: Instant
+    mailbox: MailboxName
+    began: Instant
+    folders: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBlind:
+    at: Instant
+    mailbox: MailboxName
+    cause: BlindCause
+    detail: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRestored:
+    """We can look into the mailbox: all its folders answered."""
+
+    at: Instant
+    mailbox: MailboxName
+    folders: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Refund-shaped mail in a mailbox of ours that is no probe."""
+
+    at: Instant
+    mailbox: MailboxName
+    folder: str
+    digest: str
+    message_id: str
+    auth: Authentication
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A valid token that is not ours to judge: another instance's, another environment's, or of a probe that we no longer know."""
+
+    at: Instant
+    mailbox: MailboxName
+    folder: str
+    kind: ForeignKind
+    digest: str
+
+
+class ForeignKind(StrEnum):
+    INSTANCE = "instance"  # same environment, other instance: expected where mailboxes are shared
+    ENVIRONMENT = "environment"  # e.g. staging mails production seeds: the finding `foreign_environment`
+    UNKNOWN_PROBE = "unknown_probe"  # our own signature, but the journal does not know the probe
+    REPLAYED = "replayed"  # our own probe, long closed, or a copy that is not our message
+    FORGED = "forged"  # token-shaped, signature wrong
+
+
+@dataclass(frozen=True, slots=True)
+class DsnReceived:
+    """A delivery status notification (RFC 3464) about a probe."""
+
+    at: Instant
+    probe: ProbeId
+    mailbox: MailboxName
+    action: str  # failed, delayed, delivered, relayed, expanded
+    status: str
+    diagnostic: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """One copy of a judged, aged probe was deleted from its mailbox."""
+
+    at: Instant
+    probe: ProbeId
+    mailbox: MailboxName
+    folder: str
+    uidvalidity: int
+    uid: int
+
+
+# --- writer: stages/judge --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict. Revision 0 at the first decisive evidence; later evidence appends the next revision."""
+
+    at: Instant
+    probe: ProbeId
+    route: Route
+    purpose: Purpose
+    revision: int
+    verdict: Verdict
+    reason: Reason
+    explanation: str
+    evidence: tuple[int, ...]  # seqs of the facts it rests on
+    submission_seconds: float | None = None
+    transit_seconds: float | None = None
+    uncertainty_seconds: float | None = None
+    placement: Placement | None = None
+    folder: str = ""
+    mailbox: MailboxName | None = None
+    served_version: str = ""
+    notes: tuple[str, ...] = ()
+    also: tuple[Reason, ...] = ()  # further reasons that held at the same time
+
+
+# --- writer: surface -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    at: Instant
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    at: Instant
+    by: str
+
+
+ProbeFact = (
+    ProbePlanned
+    | Withdrawn
+    | Withheld
+    | Attempted
+    | Accepted
+    | Deferred
+    | Refused
+    | SubmitUnknown
+    | SubmitError
+    | Sighted
+    | DsnReceived
+    | CleanedUp
+    | Judged
+)
+MailboxFact = Looked | WatchBlind | WatchRestored | Stray | Foreign
+Fact = Started | ClockJumped | ProbeFact | MailboxFact | Paused | Resumed
+
+KINDS: dict[str, type[Fact]] = {
+    "started": Started,
+    "probe_planned": ProbePlanned,
+    "clock_jumped": ClockJumped,
+    "withdrawn": Withdrawn,
+    "withheld": Withheld,
+    "attempted": Attempted,
+    "accepted": Accepted,
+    "deferred": Deferred,
+    "refused": Refused,
+    "submit_unknown": SubmitUnknown,
+    "submit_error": SubmitError,
+    "sighted": Sighted,
+    "looked": Looked,
+    "watch_blind": WatchBlind,
+    "watch_restored": WatchRestored,
+    "stray": Stray,
+    "foreign": Foreign,
+    "dsn_received": DsnReceived,
+    "cleaned_up": CleanedUp,
+    "judged": Judged,
+    "paused": Paused,
+    "resumed": Resumed,
+}
+KIND_OF: dict[type[Fact], str] = {kind: name for name, kind in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact at its place in the journal. `fact` is None where a newer image wrote a kind that this one does not know."""
+
+    seq: int
+    kind: str
+    fact: Fact | None

@@ -1,0 +1,109 @@
+"""What the stages need of the outside, as small Protocols. Every method that waits has a deadline of its own inside its edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from monitor.model.facts import Entry, Fact
+from monitor.model.instant import Instant
+from monitor.model.mail import BlindCause, Folder, Look, Mark
+from monitor.model.policy import SecretRef
+from monitor.model.submission import Outcome, Submission
+
+
+class Clock(Protocol):
+    def now(self) -> Instant: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Entropy(Protocol):
+    def token(self, size: int) -> bytes:
+        """`size` unpredictable bytes."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+class SecretError(Exception):
+    """A secret cannot be read. The text names the reference and the mend, never a value."""
+
+
+class Secrets(Protocol):
+    def read(self, ref: SecretRef) -> str:
+        """The secret's present value; raises SecretError. Called at each connection, so rotation needs no restart."""
+        ...
+
+
+class Submitter(Protocol):
+    """One submission path."""
+
+    async def submit(self, submission: Submission, deadline: float) -> Outcome:
+        """Make one attempt within `deadline` seconds in all. Never raises for anything that the peer does; raises NotASeed
+        before the first byte when the recipient is no seed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class MailboxError(Exception):
+    """We cannot look into the mailbox. The connection is gone; open() again."""
+
+    def __init__(self, cause: BlindCause, detail: str, mend: str = "") -> None:
+        super().__init__(f"{cause.value}: {detail}")
+        self.cause = cause
+        self.detail = detail
+        self.mend = mend
+
+
+class Mailbox(Protocol):
+    """One IMAP account over one connection, owned by one task. Every method raises MailboxError and nothing else; after one the
+    connection is closed. Watching leaves no trace: EXAMINE and BODY.PEEK only (RFC 3501 sections 6.3.2, 6.4.5)."""
+
+    async def open(self) -> tuple[Folder, ...]:
+        """Connect, log in, list the selectable folders, INBOX first."""
+        ...
+
+    async def look(self, folder: Folder, mark: Mark | None, since: Instant) -> Look:
+        """The messages of `folder` from `mark` on. Without a mark, or when UIDVALIDITY is another: those whose INTERNALDATE is on
+        the day before `since` or later. Bounded in count and bytes; `Look.more` asks for another call."""
+        ...
+
+    async def idle(self, seconds: float) -> bool:
+        """Wait on INBOX until the server announces a change (True) or the time is over (False). An announcement that came between
+        the last look at INBOX and this call counts. A server without IDLE is asked by NOOP."""
+        ...
+
+    async def remove(self, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:
+        """Delete exactly these messages (UID STORE \\Deleted, UID EXPUNGE; RFC 4315) and nothing else; returns the UIDs that are gone.
+        Does nothing if UIDVALIDITY changed or the server has no UIDPLUS and another message bears \\Deleted."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class JournalUnwritable(Exception):
+    """The journal takes no more facts (full or read-only disk). Watching and serving go on; submitting stops."""
+
+
+class Journal(Protocol):
+    """Append-only facts. One process owns it."""
+
+    async def append(self, facts: Sequence[Fact], durable: bool = False) -> tuple[Entry, ...]:
+        """Commit the facts together, fsynced first when `durable`; returns after the commit and after the views have folded them.
+        Raises JournalUnwritable."""
+        ...
+
+    async def read(self, after: int, limit: int = 500) -> tuple[Entry, ...]:
+        """Up to `limit` facts with seq > after, in order."""
+        ...
+
+    async def wait(self, after: int) -> None:
+        """Return when there is a fact with seq > after."""
+        ...
+
+    @property
+    def last(self) -> int:
+        """The highest committed seq; 0 when empty."""
+        ...
