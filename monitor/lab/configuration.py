@@ -1,0 +1,115 @@
+"""A mailcanary configuration for a lab: what an engineer would write for these servers, with deadlines of seconds.
+
+Written as JSON, which is YAML too. The one secret of the lab, its password, goes to a file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Tree = dict[str, Any]
+
+RAPID: Tree = {
+    "schedule": {"every": "10s", "jitter": "0%"},
+    "deadlines": {"overdue_floor": "1s", "late": "5s", "missing": "8s", "give_up": "12s", "watch_until": "30s"},
+    "submission": {"attempt_timeout": "5s", "retry_backoff": "1s", "retry_for": "20s", "unreachable_for": "2s"},
+    "budgets": {"per_path": 100_000, "per_mailbox": 100_000},
+    "watch": {
+        "sweep_after": "500ms",
+        "poll_every": "10s",
+        "idle_renew": "60s",
+        "command_timeout": "5s",
+        "reconnect_min": "100ms",
+        "reconnect_max": "1s",
+    },
+}
+
+
+def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: Path, security: str = "starttls", port: int = 0) -> Tree:
+    """The tree of a configuration with an app path, a bare SMTP path, every seed and the holding mailbox.
+
+    `description` is LabDescription.as_json(); `security` plain, starttls or tls for SMTP and IMAP; `port` of our own HTTP surface.
+    """
+    secret = {"file": str(secret_file)}
+    relay = description["relay"]
+    trusted = {} if security == "plain" else {"ca_file": description["ca_file"]}
+    bare: Tree = {
+        "kind": "smtp",
+        "host": relay["host"],
+        "port": relay[security],
+        "security": security,
+        **trusted,
+        "author": f"refunds@{description['shop_domain']}",
+        "author_name": "Harbour & Pine",
+        "envelope_sender": description["bounces"],
+        "locales": ["en-GB", "de-DE"],
+        "carriers": ["header", "message_id", "body", "refund_number"],
+    }
+    if relay["username"]:
+        bare |= {"username": relay["username"], "password": secret}
+    app: Tree = {
+        "kind": "http",
+        "url": description["shop_url"],
+        "headers": {"Idempotency-Key": "{{ probe_id }}"},
+        "body": {
+            "synthetic": True,
+            "refund": {
+                "number": "{{ refund_number }}",
+                "order": "{{ order_number }}",
+                "amount": "{{ amount_value }}",
+                "currency": "{{ currency }}",
+            },
+            "customer": {"name": "{{ customer_name }}", "email": "{{ recipient }}", "locale": "{{ locale }}"},
+            "carriers": {"header": "{{ token }}", "marker": "{{ token }}"},
+        },
+        "refund_id": "/refund_id",
+        "version": "header:X-App-Version",
+        "locales": ["en-GB", "de-DE"],
+        "carriers": ["header", "body", "refund_number"],
+    }
+    mailboxes: Tree = {}
+    for provider in description["providers"]:
+        for number, account in enumerate(provider["accounts"], 1):
+            name = provider["domain"].partition(".")[0]
+            mailboxes[f"{name}-{number}"] = _mailbox(provider, name, account["address"], security, trusted, secret)
+    mailboxes["holding"] = _mailbox(description["shop_mail"], "shop", description["holding"], security, trusted, secret) | {
+        "role": "holding"
+    }
+    return {
+        **RAPID,
+        "environment": "lab",
+        "instance": "canary-1",
+        "signing": {"keys": [{"number": 1, "secret": secret}]},
+        "state_dir": str(state_dir),
+        "listen": {"host": "127.0.0.1", "port": port or 9464},
+        "paths": {"app": app, "bare-smtp": bare},
+        "mailboxes": mailboxes,
+    }
+
+
+def write_configuration(tree: Tree, directory: Path, password: str) -> Path:
+    """Write tree and secret into `directory`; returns the configuration file."""
+    (directory / "secret").write_text(password + "\n")
+    (directory / "secret").chmod(0o600)
+    path = directory / "mailcanary.yaml"
+    path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def free_secret() -> str:
+    """A password for a lab that is long enough to sign tokens too."""
+    return secrets.token_hex(16)
+
+
+def _mailbox(imap: Mapping[str, Any], provider: str, address: str, security: str, trusted: Tree, secret: Tree) -> Tree:
+    return {
+        "provider": provider,
+        "address": address,
+        "imap": {"host": imap["host"], "port": imap[security], "security": security, **trusted, "password": secret},
+        "folders": {"spam": [imap["junk"]]},
+        "authserv_ids": [imap["authserv_id"]],
+    }

@@ -1,0 +1,185 @@
+"""A toy shop that processes synthetic refunds: the application under test in the demo and the tests.
+
+v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 renders a wrong amount.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from json import JSONDecodeError
+from typing import Any
+
+from aiohttp import web
+
+from monitor.lab.faults import Fault, FaultBoard
+from monitor.lab.relay import Relay
+from monitor.lab.shop_mail import Refund, compose
+
+MAX_KEYS = 10_000  # remembered idempotency keys
+MAX_RETRIES = 1_000  # mails that wait because the relay deferred them
+RETRY_SECONDS = 1.0
+GIVE_UP_ATTEMPTS = 3_600
+PATHS = ("shop",)
+
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+_LOCALE = re.compile(r"[a-z]{2}(-[A-Z]{2})?\Z")
+
+
+class Version(Enum):
+    """The releases of the shop."""
+
+    V1 = "v1"
+    V2 = "v2"
+    V3 = "v3"
+
+
+class BadRequest(Exception):
+    """The request is not one that the shop may process; the text says why."""
+
+
+class Shop:
+    """The shop's state: which version is live, and which requests it has answered."""
+
+    def __init__(self, relay: Relay, faults: FaultBoard, domain: str, holding: str) -> None:
+        self.version = Version.V1
+        self._relay = relay
+        self._faults = faults
+        self._domain = domain
+        self._holding = holding
+        self._answered: OrderedDict[str, tuple[str, int, dict[str, Any]]] = OrderedDict()
+        self._numbers = itertools.count(1)
+        self._retries: set[asyncio.Task[None]] = set()
+
+    def application(self) -> web.Application:
+        """The HTTP application."""
+        app = web.Application(client_max_size=64 * 1024)
+        app.router.add_post("/internal/refunds", self._post_refund)
+        app.router.add_get("/version", self._get_version)
+        return app
+
+    def deploy(self, version: Version) -> None:
+        """Put another version live; requests in flight end on the old one."""
+        self.version = version
+
+    async def close(self) -> None:
+        """Give up on mails that wait."""
+        for task in self._retries:
+            task.cancel()
+        await asyncio.gather(*self._retries, return_exceptions=True)
+
+    async def _get_version(self, request: web.Request) -> web.Response:
+        return self._answer(200, {"version": self.version.value})
+
+    async def _post_refund(self, request: web.Request) -> web.Response:
+        key = request.headers.get("Idempotency-Key", "")
+        if not 1 <= len(key) <= 255:
+            return self._answer(400, {"error": "the header Idempotency-Key is missing or too long"})
+        digest = hashlib.sha256(await request.read()).hexdigest()
+        if key in self._answered:
+            known_digest, status, body = self._answered[key]
+            if known_digest != digest:
+                return self._answer(422, {"error": "this Idempotency-Key was used with another request"})
+            answer = self._answer(status, body)
+            answer.headers["Idempotent-Replayed"] = "true"
+            return answer
+        try:
+            refund = parse_refund(await request.json())
+        except (BadRequest, JSONDecodeError, UnicodeDecodeError) as error:
+            return self._answer(400, {"error": str(error)})
+        status, body = self._process(refund)
+        if status < 500:
+            self._answered[key] = (digest, status, body)
+            if len(self._answered) > MAX_KEYS:
+                self._answered.popitem(last=False)
+        return self._answer(status, body)
+
+    def _answer(self, status: int, body: dict[str, Any]) -> web.Response:
+        version = str(body.get("version", self.version.value))
+        return web.json_response(body, status=status, headers={"X-App-Version": version})
+
+    def _process(self, refund: Refund) -> tuple[int, dict[str, Any]]:
+        version = self.version
+        refund_id = f"rf_{next(self._numbers):08d}"
+        message_id = f"<{refund_id}.{hashlib.sha256(refund.number.encode()).hexdigest()[:12]}@{self._domain}>"
+        shown = replace(refund, amount=refund.amount + Decimal("10.00")) if version is Version.V3 else refund
+        recipient = refund.email
+        if version is Version.V2 or self._faults.hit(Fault.ROUTE_TO_HOLDING, paths=PATHS):
+            recipient = self._holding  # the flipped line
+        raw = compose(shown, message_id, self._domain, refund.email)
+        sender = f"bounces+{refund_id.replace('_', '')}@{self._domain}"
+        reply = self._submit(sender, recipient, raw)
+        if reply.startswith("4"):
+            if len(self._retries) >= MAX_RETRIES:
+                return 503, {"error": "too many mails wait", "version": version.value}
+            task = asyncio.get_running_loop().create_task(self._retry(sender, recipient, raw), name="lab shop retry")
+            self._retries.add(task)
+            task.add_done_callback(self._retries.discard)
+        elif not reply.startswith("2"):
+            return 502, {"error": f"the mail relay said: {reply}", "version": version.value}
+        return 202, {"refund_id": refund_id, "version": version.value, "message_id": message_id}
+
+    def _submit(self, sender: str, recipient: str, raw: bytes) -> str:
+        if self._faults.find(Fault.REFUSE_CONNECT, paths=PATHS):
+            return "421 4.4.1 connection refused"
+        return (
+            self._relay.sender_refusal(sender, PATHS)
+            or self._relay.recipient_refusal(sender, recipient, PATHS)
+            or self._relay.accept(sender, [recipient], raw, PATHS, f"app.{self._domain}")
+        )
+
+    async def _retry(self, sender: str, recipient: str, raw: bytes) -> None:
+        for _ in range(GIVE_UP_ATTEMPTS):
+            await asyncio.sleep(RETRY_SECONDS)
+            if not self._submit(sender, recipient, raw).startswith("4"):
+                return
+
+
+def parse_refund(body: Any) -> Refund:
+    """Read a request; raises BadRequest, also for a refund that is not marked synthetic: no real money here."""
+    if not isinstance(body, dict) or body.get("synthetic") is not True:
+        raise BadRequest("only synthetic refunds are processed here: synthetic must be true")
+    refund, customer, carriers = (body.get(part, {}) for part in ("refund", "customer", "carriers"))
+    if not all(isinstance(part, dict) for part in (refund, customer, carriers)):
+        raise BadRequest("refund, customer and carriers must be objects")
+    try:
+        amount = Decimal(str(refund["amount"]))
+        values = {field: str(refund[field]) for field in ("number", "order", "currency")}
+        values |= {field: str(customer[field]) for field in ("name", "email")}
+    except KeyError as error:
+        raise BadRequest(f"{error.args[0]} is missing") from error
+    except InvalidOperation as error:
+        raise BadRequest("refund.amount must be a decimal") from error
+    locale = str(customer.get("locale", "en-GB"))
+    carried = [carriers.get(field) for field in ("header", "marker")]
+    _check_texts([*values.values(), *(text for text in carried if text is not None)])
+    if not amount.is_finite() or not 0 < amount < 10**9:
+        raise BadRequest("refund.amount is out of range")
+    if not _CURRENCY.match(values["currency"]) or not _LOCALE.match(locale) or "@" not in values["email"]:
+        raise BadRequest("currency, locale or email is malformed")
+    return Refund(amount=amount, locale=locale, header_carrier=carried[0], marker_carrier=carried[1], **values)
+
+
+def _check_texts(texts: list[Any]) -> None:
+    for text in texts:
+        if not isinstance(text, str) or not 1 <= len(text) <= 500 or not text.isprintable():
+            raise BadRequest("texts must have 1 to 500 printable characters")
+
+
+@contextlib.asynccontextmanager
+async def serve_http(app: web.Application) -> AsyncIterator[int]:
+    """Serve an application on a loopback port that the system chooses; yields the port."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
