@@ -44,6 +44,10 @@ class Submitter(Protocol):
         before the first byte when the recipient is no seed."""
         ...
 
+    async def reach(self, deadline: float) -> Outcome:
+        """Try the way without submitting: connect, TLS, AUTH. Taken: it would work; its reply says what answered."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -73,6 +77,14 @@ class Mailbox(Protocol):
     async def idle(self, seconds: float) -> bool:
         """Wait on INBOX until the server announces a change (True) or the time is over (False). An announcement that came between
         the last look at INBOX and this call counts. A server without IDLE is asked by NOOP."""
+        ...
+
+    def nudge(self) -> None:
+        """Make a running idle(), or the next one, return False at once. The only method that another task may call."""
+        ...
+
+    async def present(self, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:
+        """Those of `uids` that are still in the folder; none when UIDVALIDITY is another (EXAMINE, UID SEARCH UID)."""
         ...
 
     async def remove(self, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from monitor.model.address import Address
 from monitor.model.instant import Instant
-from monitor.model.mail import Authentication, BlindCause, Carrier, Field, Placement
+from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
 from monitor.model.probe import Deadlines, Expectation, MailboxName, ProbeId, Purpose, RefundStory, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason, Verdict
@@ -175,10 +175,22 @@ class Sighted:
     digest: str  # of the normalised text
     carriers: tuple[Carrier, ...]
     altered: tuple[Field, ...] = ()
-    auth: Authentication = Authentication()
+    auth: Authentication = UNSAID
     internaldate: float | None = None
     size: int = 0
-    notes: tuple[str, ...] = ()  # findings in plain words: wrapped links, clock skew, lost carriers
+    header_digest: str = ""  # of the whole header block: two folders that show the same bytes show one message (labels)
+    supersedes: tuple[int, ...] = ()  # seqs of earlier sightings whose copy is no longer there: the message was moved
+    notes: tuple[str, ...] = ()  # findings in plain words: wrapped links, clock skew
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A folder was read up to here; committed together with the facts that the reading gave, so that nothing is read twice or lost."""
+
+    at: Instant
+    mailbox: MailboxName
+    folder: str
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +304,14 @@ class Judged:
     also: tuple[Reason, ...] = ()  # further reasons that held at the same time
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The watch window of a probe is over; what still lies in mailboxes may be cleaned up when it has aged."""
+
+    at: Instant
+    probe: ProbeId
+
+
 # --- writer: surface -------------------------------------------------------------------------------------------------
 
 
@@ -322,8 +342,9 @@ ProbeFact = (
     | DsnReceived
     | CleanedUp
     | Judged
+    | Closed
 )
-MailboxFact = Looked | WatchBlind | WatchRestored | Stray | Foreign
+MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
 Fact = Started | ClockJumped | ProbeFact | MailboxFact | Paused | Resumed
 
 KINDS: dict[str, type[Fact]] = {
@@ -339,6 +360,7 @@ KINDS: dict[str, type[Fact]] = {
     "submit_unknown": SubmitUnknown,
     "submit_error": SubmitError,
     "sighted": Sighted,
+    "scanned": Scanned,
     "looked": Looked,
     "watch_blind": WatchBlind,
     "watch_restored": WatchRestored,
@@ -347,6 +369,7 @@ KINDS: dict[str, type[Fact]] = {
     "dsn_received": DsnReceived,
     "cleaned_up": CleanedUp,
     "judged": Judged,
+    "closed": Closed,
     "paused": Paused,
     "resumed": Resumed,
 }

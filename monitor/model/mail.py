@@ -47,6 +47,9 @@ class Authentication:
     authserv_id: str = ""
 
 
+UNSAID = Authentication()
+
+
 class Field(StrEnum):
     """A named field of the expectation."""
 

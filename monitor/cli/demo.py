@@ -1,0 +1,169 @@
+"""`mailcanary demo`: the lost confirmation, live, on an embedded mail world. Every act is checked; exit 1 if one does not happen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.rule import Rule
+from rich.text import Text
+
+from monitor.app import App, assembled
+from monitor.cli import UsageError
+from monitor.cli.run import run_loop, serving
+from monitor.edge.secret import SystemSecrets
+from monitor.model.facts import Entry, Judged, WatchBlind
+from monitor.model.instant import Instant
+from monitor.model.probe import PathName, Route
+from monitor.model.verdict import Reason, Verdict
+from monitor.settings import load
+from monitor.surface.matrix import Matrix
+
+ROUND = 3.0  # seconds between two probes of a route
+TRANSIT = 0.6  # seconds that the demo's providers take: slow enough to watch
+ACT_DEADLINE = 25.0
+STORY = 14  # lines of the story that stay on the screen
+
+
+def call(arguments: argparse.Namespace) -> int:
+    try:
+        from monitor.lab import Lab, LabSpec  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the demo needs the extra `lab` ({error.name} is missing): pip install 'mailcanary[lab]'") from None
+    del Lab, LabSpec
+    return run_loop(_demo(arguments.keep))
+
+
+async def _demo(keep: bool) -> int:
+    from monitor.lab import Fault, Lab, LabSpec  # noqa: PLC0415
+    from monitor.lab.configuration import configuration, free_secret, write_configuration  # noqa: PLC0415
+
+    password = free_secret()
+    with tempfile.TemporaryDirectory(prefix="mailcanary-demo-") as name:
+        directory = Path(name)
+        async with Lab(LabSpec(password=password)) as lab:
+            tree = configuration(lab.description.as_json(), directory / "secret", directory / "state")
+            tree["schedule"] = {"every": f"{ROUND * 1000:.0f}ms", "jitter": "0%"}
+            policy = load(write_configuration(tree, directory, password), SystemSecrets()).policy
+            policy = dataclasses.replace(policy, drain=2.0, listen=dataclasses.replace(policy.listen, port=0))
+            async with assembled(policy, exclusive=False) as app, serving(app) as url:
+                stage = Stage(app)
+                await lab.switch_on(Fault.DELAY, seconds=TRANSIT)
+                async with app.running(schedule=True):
+                    with stage.lit():
+                        happened = await _acts(stage, lab.deploy)
+                    if keep:
+                        print(f"still running: {url}/metrics, {url}/v1/status; the shop: {lab.description.shop_url}")
+                        print(f"faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
+                        await asyncio.Event().wait()
+    return 0 if happened else 1
+
+
+async def _acts(stage: Stage, deploy: Callable[[str], None]) -> bool:
+    """The four acts; False at the first that does not happen."""
+    app, bare = PathName("app"), PathName("bare-smtp")
+    stage.title("act 1: the shop runs v1; every route is probed")
+    start = stage.now()
+    if not await stage.until("every route passes", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
+        return False
+    stage.title("act 2: deploy v2 flips one line: the shop's refund mail goes to a holding store")
+    deploy("v2")
+    start = stage.now()
+    if not await stage.until(
+        "every app route is misrouted, found in `holding`, while bare SMTP stays green",
+        lambda: stage.all_judged((app,), Reason.MISROUTED, start, "holding") and stage.all_judged((bare,), Reason.PASS, start),
+    ):
+        return False
+    stage.title("act 3: rollback to v1")
+    deploy("v1")
+    start = stage.now()
+    healed = await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start))
+    if healed:
+        stage.title("the app path broke, the relay did not: the fault was in the deploy, and it is healed", "bold green")
+    return healed
+
+
+class Stage:
+    """What the audience sees: the matrix of routes and the story so far. Plain lines where stdout is no terminal."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._matrix = Matrix(app.desk)
+        self._lines: list[Text] = []
+        self._told: dict[Route, Reason] = {}
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._live: Live | None = None
+        self._began = self.now()
+        app.journal.fold_into(self._note)
+
+    def now(self) -> Instant:
+        return self._app.edges.clock.now()
+
+    @contextmanager
+    def lit(self) -> Iterator[None]:
+        if not self._console.is_terminal:
+            yield
+            self._console.print(self._matrix.table())
+            return
+        with Live(get_renderable=self._render, console=self._console, refresh_per_second=8) as self._live:
+            yield
+
+    def title(self, text: str, style: str = "bold") -> None:
+        self._say(Text(text, style=style))
+
+    async def until(self, what: str, happened: Callable[[], bool]) -> bool:
+        """Wait for what an act promises, within its deadline, and say whether it came."""
+        began = self.now()
+        try:
+            async with asyncio.timeout(ACT_DEADLINE):
+                while not happened():
+                    await self._app.journal.wait(self._app.journal.last)
+        except TimeoutError:
+            self._say(Text(f"  NOT SEEN within {ACT_DEADLINE:.0f} s: {what}", style="bold red"))
+            return False
+        self._say(Text(f"  seen after {self.now().seconds_since(began):.1f} s: {what}", style="green"))
+        return True
+
+    def all_judged(self, paths: tuple[PathName, ...], reason: Reason, since: Instant, mailbox: str = "") -> bool:
+        """The latest probe of every route of these paths, planned after `since`, was judged so."""
+        world = self._app.desk.world
+        for route in self._app.desk.policy.routes:
+            if route.path not in paths:
+                continue
+            last = world.route(route).last
+            state = world.probes.get(last.probe) if last else None
+            if last is None or state is None or state.plan.at.seconds_since(since) < 0 or last.reason is not reason:
+                return False
+            if mailbox and last.mailbox != mailbox:
+                return False
+        return True
+
+    def _note(self, entry: Entry) -> None:
+        self._matrix.note(entry)
+        match entry.fact:
+            case Judged(revision=0) as fact if self._told.get(fact.route) != fact.reason:
+                self._told[fact.route] = fact.reason
+                style = {Verdict.PASS: "green", Verdict.FAIL: "red"}.get(fact.verdict, "yellow")
+                self._say(Text(f"  {fact.route}: ").append(fact.reason.value, style=style).append(f", {fact.explanation}"))
+            case WatchBlind() as fact:
+                self._say(Text(f"  {fact.mailbox}: blind, {fact.detail}", style="yellow"))
+            case _:
+                pass
+
+    def _say(self, line: Text) -> None:
+        stamped = Text(f"{self.now().seconds_since(self._began):5.1f} s  ", style="dim") + line
+        self._lines.append(stamped)
+        if not self._console.is_terminal:
+            self._console.print(stamped)
+
+    def _render(self) -> Group:
+        room = max(3, self._console.height - len(self._app.desk.policy.mailboxes) - 5)
+        return Group(self._matrix.table(), Rule(style="dim"), *self._lines[-min(room, STORY) :])

@@ -1,0 +1,83 @@
+"""`mailcanary run`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from monitor.app import App, assembled
+from monitor.cli import UsageError
+from monitor.cli.configured import policy_of
+from monitor.edge.journal import JournalError
+from monitor.edge.ownership import OwnershipError
+from monitor.model.policy import Policy
+from monitor.surface.api import Api
+from monitor.surface.log import Level, Log, LogFormat
+
+T = TypeVar("T")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    policy = policy_of(arguments)
+    form = arguments.log_format
+    if form == "auto":
+        form = "text" if sys.stderr.isatty() else "json"
+    try:
+        return run_loop(_serve(policy, LogFormat(form)))
+    except (JournalError, OwnershipError) as error:
+        print(error, file=sys.stderr)
+        return 4
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` on uvloop where it is installed (a fifth of the memory for TLS), else on asyncio."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+async def _serve(policy: Policy, form: LogFormat) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with assembled(policy, exclusive=False) as app:
+        log = Log(form, policy.environment, lambda: app.edges.clock.now().iso())
+        app.journal.fold_into(log.tell)
+        try:
+            async with serving(app), app.running(schedule=True):
+                log.say(Level.INFO, "listening", f"listening on {policy.listen.host}:{policy.listen.port}")
+                await stop.wait()
+                log.say(Level.INFO, "stopping", "stopping: submissions under way may end, probes in flight stay in flight")
+        except ExceptionGroup as errors:
+            log.say(Level.ERROR, "internal", f"stopped by a fault of our own: {errors.exceptions[0]!r}")
+            return 4
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def serving(app: App) -> AsyncIterator[str]:
+    """The HTTP surface while the body runs; yields its base URL. Raises UsageError when the address is taken."""
+    listen = app.desk.policy.listen
+    api = Api(app.desk, app.metrics, app.edges.secrets, app.alive, lambda: True)
+    runner = web.AppRunner(api.application(), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, listen.host, listen.port).start()
+        except OSError as error:
+            raise UsageError(f"listen: {listen.host}:{listen.port}: {error.strerror}; choose another listen.port") from None
+        yield f"http://{listen.host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,1 @@
+"""One module per outside system; each library of the field is imported in one of them only."""

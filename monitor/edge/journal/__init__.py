@@ -1,0 +1,6 @@
+"""The journal: an append-only table of facts, owned by one process."""
+
+from monitor.edge.journal.memory import MemoryJournal
+from monitor.edge.journal.sqlite import JournalError, SqliteJournal
+
+__all__ = ["JournalError", "MemoryJournal", "SqliteJournal"]

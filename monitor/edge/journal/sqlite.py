@@ -1,0 +1,288 @@
+"""The journal on disk: one SQLite table in WAL mode, written by one thread.
+
+Whatever waits is committed together; a batch never waits to be filled. `synchronous=NORMAL` survives a killed process; a batch with a
+durable fact is committed with `synchronous=FULL`, which survives a lost machine too (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+from monitor.edge.journal import retention
+from monitor.edge.journal.codec import SCHEMA, decode_fact, decode_view, encode, key_of, kind_of, shape_of
+from monitor.edge.journal.tail import Tail
+from monitor.model.facts import Entry, Fact
+from monitor.model.policy import RetentionPolicy
+from monitor.ports import JournalUnwritable
+
+T = TypeVar("T")
+
+
+class View(Protocol):
+    seq: int
+
+    def fold(self, entry: Entry) -> None: ...
+
+
+V = TypeVar("V", bound=View)
+
+MOUNTS = Path("/proc/self/mounts")
+_OCTAL = re.compile(r"\\([0-7]{3})")  # how it spells space, tab, newline and backslash; nothing else is escaped
+MAX_WAITING = 10_000  # appends in the queue; more and append() raises JournalUnwritable("overloaded")
+NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs", "afs", "lustre"}
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS facts_by_key ON facts (key);
+CREATE INDEX IF NOT EXISTS facts_by_kind_at ON facts (kind, at);
+CREATE TABLE IF NOT EXISTS snapshots (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class JournalError(Exception):
+    """The journal cannot be opened; the text says where, why and the mend. Exit 4."""
+
+
+_Row = tuple[Fact, str, str, float, bytes]  # the fact, its kind, key and instant, and its body
+_Batch = list[tuple[Sequence[_Row], bool, "asyncio.Future[tuple[Entry, ...]]"]]
+
+
+class SqliteJournal:
+    """Implements ports.Journal."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the lock and open `directory/journal.sqlite3`, making the directory (0700) if need be. Raises JournalError."""
+        self.path = directory / "journal.sqlite3"
+        self._lock = _take_lock(directory)
+        self._tail = Tail()
+        self._waiting: _Batch = []
+        self._writing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        try:
+            self._db = _open(self.path)
+            row = self._db.execute("SELECT coalesce(max(seq), 0), coalesce(max(schema), 0) FROM facts").fetchone()
+            sequence = self._db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            self._lock.close()
+            raise JournalError(_unreadable(self.path, error)) from None
+        except JournalError:
+            self._lock.close()
+            raise
+        if row[1] > SCHEMA:
+            self._db.close()
+            self._lock.close()
+            raise JournalError(
+                f"{self.path}: written by a newer mailcanary (journal schema {row[1]}, this one knows {SCHEMA}); "
+                "run the newer image, or move the file away to start without history"
+            )
+        self._tail.start_at(max(row[0], sequence[0]))
+
+    def restore(self, name: str, view: type[V]) -> V:
+        """The view as the journal has it: the last snapshot, then the facts after it; every later fact is folded into it too.
+
+        A snapshot of another version's shape is ignored: the facts are the truth. Raises JournalError on a damaged fact.
+        """
+        try:
+            restored = self._snapshot(name, view) or view()
+            rows = self._db.execute("SELECT seq, kind, body FROM facts WHERE seq > ? ORDER BY seq", (restored.seq,))
+            for seq, kind, body in rows:
+                restored.fold(Entry(seq, kind, decode_fact(kind, body)))
+        except (sqlite3.Error, ValueError) as error:
+            raise JournalError(_unreadable(self.path, error)) from None
+        self._tail.fold_into(restored.fold)
+        return restored
+
+    def _snapshot(self, name: str, view: type[V]) -> V | None:
+        row = self._db.execute("SELECT body, schema FROM snapshots WHERE name = ?", (name,)).fetchone()
+        if row is None or row[1] != shape_of(view):
+            return None
+        try:
+            return decode_view(row[0], view)
+        except ValueError:
+            return None
+
+    # --- ports.Journal -----------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> int:
+        return self._tail.last
+
+    def fold_into(self, fold: Callable[[Entry], None]) -> None:
+        """Call `fold` with every later fact, right after its commit and before any reader is woken."""
+        self._tail.fold_into(fold)
+
+    async def append(self, facts: Sequence[Fact], durable: bool = False) -> tuple[Entry, ...]:
+        if not facts:
+            return ()
+        if len(self._waiting) >= MAX_WAITING:
+            raise JournalUnwritable(f"{self.path}: {MAX_WAITING} appends are waiting; the disk is too slow")
+        # encoded here: a fact that cannot be stored fails at its writer and spoils nobody else's batch
+        rows = [(fact, kind_of(fact), key_of(fact), fact.at.utc, encode(fact)) for fact in facts]
+        done: asyncio.Future[tuple[Entry, ...]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, durable, done))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_waiting(), name="journal")
+        # shielded: a cancelled stage must not leave a fact committed but not folded
+        return await asyncio.shield(done)
+
+    async def read(self, after: int, limit: int = 500) -> tuple[Entry, ...]:
+        recent = self._tail.read(after, limit)
+        return recent if recent is not None else await self._in_thread(self._read_disk, after, limit)
+
+    async def wait(self, after: int) -> None:
+        await self._tail.wait(after)
+
+    # --- upkeep ------------------------------------------------------------------------------------------------------
+
+    async def save_snapshot(self, name: str, view: View) -> None:
+        """Store a view with its place. Encoded on the loop, so that it is of one moment. Raises JournalUnwritable."""
+        await self._in_thread(self._store_snapshot, name, view.seq, shape_of(type(view)), encode(view))
+
+    async def retire(self, policy: RetentionPolicy, now: float) -> int:
+        """Delete a bounded step of what is past its retention; returns how many facts went. 0: nothing left to do.
+
+        Raises JournalUnwritable: even deleting needs space for the log of it.
+        """
+        return await self._in_thread(self._retire, policy, now)
+
+    async def size(self) -> int:
+        """Bytes in use."""
+        return await self._in_thread(retention.size, self._db)
+
+    async def close(self) -> None:
+        """Let the queue run empty, checkpoint, release the lock."""
+        if self._writing is not None:
+            await self._writing
+        await self._in_thread(self._db.close)
+        self._thread.shutdown()
+        self._lock.close()
+
+    # --- the writer --------------------------------------------------------------------------------------------------
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                entries = await self._in_thread(self._commit, batch)
+            except JournalUnwritable as error:
+                for _, _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+                        done.exception()  # retrieved here: its waiter may be gone
+                continue
+            self._tail.push([entry for group in entries for entry in group])
+            for (_, _, done), group in zip(batch, entries, strict=True):
+                if not done.done():
+                    done.set_result(group)
+
+    def _commit(self, batch: _Batch) -> list[tuple[Entry, ...]]:
+        entries: list[tuple[Entry, ...]] = []
+        seq = self._tail.last
+        db = self._db
+        full = any(durable for _, durable, _ in batch)
+        try:
+            db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            db.execute("BEGIN IMMEDIATE")
+            for rows, _, _ in batch:
+                group = []
+                for fact, kind, key, at, body in rows:
+                    seq += 1
+                    db.execute(
+                        "INSERT INTO facts (seq, kind, key, at, schema, body) VALUES (?, ?, ?, ?, ?, ?)",
+                        (seq, kind, key, at, SCHEMA, body),
+                    )
+                    group.append(Entry(seq, kind, fact))
+                entries.append(tuple(group))
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise JournalUnwritable(f"{self.path}: {error}; free disk space or make it writable, submitting stops until then") from None
+        return entries
+
+    def _read_disk(self, after: int, limit: int) -> tuple[Entry, ...]:
+        rows = self._db.execute("SELECT seq, kind, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return tuple(Entry(seq, kind, decode_fact(kind, body)) for seq, kind, body in rows)
+
+    def _store_snapshot(self, name: str, seq: int, shape: int, body: bytes) -> None:
+        try:
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", (name, seq, shape, body))
+        except sqlite3.Error as error:
+            raise JournalUnwritable(f"{self.path}: {error}") from None
+
+    def _retire(self, policy: RetentionPolicy, now: float) -> int:
+        try:
+            return retention.retire(self._db, policy, now)
+        except sqlite3.Error as error:
+            raise JournalUnwritable(f"{self.path}: {error}") from None
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        path.chmod(0o600)
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only takes hold before the first table
+        db.execute("PRAGMA journal_mode=WAL")
+        check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if check == "ok":
+            db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    if check != "ok":
+        db.close()
+        raise JournalError(_unreadable(path, check))
+    return db
+
+
+def _unreadable(path: Path, why: object) -> str:
+    return f"{path}: the journal cannot be read ({why}); restore it from a backup, or move it away to start without history"
+
+
+def _take_lock(directory: Path) -> IO[bytes]:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kind = _filesystem(directory)
+        if kind in NETWORK_FILESYSTEMS:
+            raise JournalError(f"{directory}: is on {kind}, a network filesystem, where locks cannot be trusted; use a local volume")
+        (directory / "lock").touch(0o600)
+        lock = (directory / "lock").open("ab")
+    except OSError as error:
+        raise JournalError(f"{directory}: {error.strerror}; state_dir must be a writable local directory") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise JournalError(f"{directory}: another mailcanary runs on this journal; stop it, or give this one its own state_dir") from None
+    return lock
+
+
+def _filesystem(directory: Path) -> str:
+    """The type of the filesystem that holds `directory`, by the longest matching mount point."""
+    best, kind = "", ""
+    real = os.path.realpath(directory)
+    try:
+        with MOUNTS.open("rb") as mounts:
+            for line in mounts:
+                _, escaped, fstype, *_ = os.fsdecode(line).split(" ")
+                point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), escaped)
+                if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+                    best, kind = point, fstype
+    except OSError:
+        return ""
+    return kind

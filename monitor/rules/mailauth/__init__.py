@@ -1,0 +1,1 @@
+"""What receivers and the DNS say of our authentication: parsers and verdicts, pure."""

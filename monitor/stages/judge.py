@@ -1,0 +1,113 @@
+"""judge: turns evidence and deadlines into verdicts, and closes probes whose watch window is over."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+
+from monitor.desk import Desk
+from monitor.model.facts import Closed, Entry, Judged, Looked
+from monitor.model.policy import Role
+from monitor.model.probe import MailboxName, ProbeId
+from monitor.rules import judge
+from monitor.rules.judge import Ruling
+from monitor.views.probes import ProbeState
+
+IDLE = 3600.0
+
+
+class Judge:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._timers: list[tuple[float, ProbeId]] = []  # (monotonic instant, probe); a late timer finds nothing to do
+
+    async def run(self) -> None:
+        """Judge what a restart left open, then whatever is touched by a fact or reaches a deadline, for ever."""
+        desk = self._desk
+        cursor = desk.world.seq
+        await self._judge(set(desk.world.probes))
+        while True:
+            try:
+                async with asyncio.timeout(self._until_next()):
+                    await desk.journal.wait(cursor)
+            except TimeoutError:
+                entries: tuple[Entry, ...] = ()
+            else:
+                entries = await desk.journal.read(cursor)
+            if entries:
+                cursor = entries[-1].seq
+            await self._judge(self._touched(entries) | self._expired())
+
+    def _touched(self, entries: tuple[Entry, ...]) -> set[ProbeId]:
+        touched: set[ProbeId] = set()
+        looked: set[MailboxName] = set()
+        for entry in entries:
+            if isinstance(entry.fact, Looked):
+                looked.add(entry.fact.mailbox)
+            elif not isinstance(entry.fact, Judged | Closed) and (probe := getattr(entry.fact, "probe", None)) is not None:
+                touched.add(probe)
+        if looked:
+            touched |= {probe for probe, state in self._desk.world.probes.items() if state.plan.route.mailbox in looked and state.hunted}
+        return touched
+
+    def _until_next(self) -> float:
+        if not self._timers:
+            return IDLE
+        return max(0.0, self._timers[0][0] - self._desk.clock.now().mono)
+
+    def _expired(self) -> set[ProbeId]:
+        now = self._desk.clock.now().mono
+        expired = set()
+        while self._timers and self._timers[0][0] <= now:
+            expired.add(heapq.heappop(self._timers)[1])
+        return expired
+
+    async def _judge(self, probes: set[ProbeId]) -> None:
+        desk = self._desk
+        facts: list[Judged | Closed] = []
+        now = desk.clock.now()
+        holding = frozenset(name for name, box in desk.policy.mailboxes.items() if box.role is Role.HOLDING)
+        for probe in probes:
+            state = desk.world.probes.get(probe)
+            if state is None:
+                continue
+            ruling = judge.judge(state, desk.world.mailbox(state.plan.route.mailbox), now, desk.world.jumps, holding)
+            if ruling is not None and _is_news(state, ruling):
+                facts.append(_fact(state, ruling, desk))
+            if ruling is not None and now.reached(judge.watch_end(state)):
+                facts.append(Closed(now, probe))
+                continue
+            upcoming = [at.mono if at.process == now.process else now.mono - now.seconds_since(at) for at in judge.wake_at(state)]
+            for due in [due for due in upcoming if due > now.mono][:1]:
+                heapq.heappush(self._timers, (due, probe))
+        if facts:
+            await desk.commit(facts)
+
+
+def _is_news(state: ProbeState, ruling: Ruling) -> bool:
+    known = state.judged
+    return known is None or (known.reason, known.also) != (ruling.reason, ruling.also)
+
+
+def _fact(state: ProbeState, ruling: Ruling, desk: Desk) -> Judged:
+    copy = ruling.copy
+    return Judged(
+        at=desk.clock.now(),
+        probe=state.plan.probe,
+        route=state.plan.route,
+        purpose=state.plan.purpose,
+        revision=0 if state.judged is None else state.judged.revision + 1,
+        verdict=ruling.reason.verdict,
+        reason=ruling.reason,
+        explanation=ruling.explanation,
+        evidence=ruling.evidence,
+        submission_seconds=ruling.submission_seconds,
+        transit_seconds=ruling.transit_seconds,
+        uncertainty_seconds=ruling.uncertainty_seconds,
+        placement=copy.placement if copy else None,
+        folder=copy.folder if copy else "",
+        mailbox=copy.mailbox if copy else None,
+        served_version=state.accepted.served_version if state.accepted else "",
+        notes=ruling.notes,
+        also=ruling.also,
+    )

@@ -1,0 +1,104 @@
+"""plan: decides which route is probed now and writes the plan down before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from monitor.desk import Desk
+from monitor.model.facts import ClockJumped, ProbePlanned
+from monitor.model.instant import Instant
+from monitor.model.policy import HttpPath, RoutePolicy, SmtpPath
+from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
+from monitor.rules import compose, plan, story, token
+
+TICK = 5.0  # seconds between looks at the clocks
+WATCHER_WAIT = 1.0  # between looks whether a mailbox's watcher has spoken
+
+
+class Plan:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._last_tick: Instant | None = None
+
+    async def run(self) -> None:
+        """Plan each route in its rhythm, for ever."""
+        desk = self._desk
+        routes = desk.policy.routes
+        slots = {s.route: s for s in plan.opening(routes, lambda r: desk.world.route(r).planned, desk.clock.now())}
+        await self._note_backward_step()
+        while True:
+            await self._watch_clocks()
+            now = desk.clock.now()
+            due = [slot for slot in slots.values() if now.reached(slot.due) and self._ready(slot.route.mailbox)]
+            if desk.world.paused is None:
+                await self.plan_now([slot.route for slot in due], Purpose.SCHEDULED)
+            for slot in due:  # while paused the rhythm goes on, so that resuming is no burst
+                slots[slot.route] = plan.following(routes[slot.route], slot.due, now, desk.entropy.uniform(-1.0, 1.0))
+            await desk.clock.sleep(self._pause(slots.values()))
+
+    async def plan_now(self, routes: Sequence[Route], purpose: Purpose) -> tuple[ProbeId, ...]:
+        """Plan one probe on each of these routes now."""
+        facts = [self._probe(self._desk.policy.routes[route], purpose) for route in routes]
+        if facts:
+            await self._desk.commit(facts)
+        return tuple(fact.probe for fact in facts)
+
+    async def when_ready(self, mailboxes: Iterable[MailboxName]) -> None:
+        """Return when the watcher of each of these mailboxes has said watching or blind."""
+        waiting = list(mailboxes)
+        while not all(self._ready(name) for name in waiting):
+            await self._desk.journal.wait(self._desk.journal.last)
+
+    def _ready(self, mailbox: MailboxName) -> bool:
+        return self._desk.world.mailbox(mailbox).known_to(self._desk.clock.now().process)
+
+    def _pause(self, slots: Iterable[plan.Slot]) -> float:
+        now = self._desk.clock.now()
+        first = plan.soonest(slots)
+        if first is None:
+            return TICK
+        wait = -now.seconds_since(first.due)
+        return min(TICK, wait if wait > 0 else WATCHER_WAIT / 20)
+
+    def _probe(self, route: RoutePolicy, purpose: Purpose) -> ProbePlanned:
+        desk = self._desk
+        policy = desk.policy
+        path = policy.paths[route.route.path]
+        mailbox = policy.mailboxes[route.route.mailbox]
+        now = desk.clock.now()
+        probe = ProbeId(desk.entropy.token(6).hex())
+        text = token.mint(policy.keys, policy.environment, policy.instance, probe, route.route, int(now.utc))
+        tale = story.tell_story(path.locales, desk.entropy.token(16))
+        match path.via:
+            case SmtpPath() as via:
+                message_id = compose.message_id(text, via.identity.author.domain)
+                sender = compose.envelope_sender(via.identity, probe)
+            case HttpPath():  # the application chooses both
+                message_id, sender = "", mailbox.address
+        return ProbePlanned(
+            at=now,
+            probe=probe,
+            route=route.route,
+            purpose=purpose,
+            token=text,
+            message_id=message_id,
+            envelope_sender=sender,
+            recipient=policy.seeds.admit(compose.recipient(mailbox.address, text, path.carriers, mailbox.plus_tags)),
+            story=tale,
+            expectation=story.expectation(path, tale, mailbox.plus_tags),
+            deadlines=route.deadlines,
+            policy_hash=route.policy_hash,
+        )
+
+    async def _watch_clocks(self) -> None:
+        now = self._desk.clock.now()
+        before, self._last_tick = self._last_tick, now
+        if before is not None and (seconds := plan.jump(before, now)) is not None:
+            await self._desk.commit([ClockJumped(now, seconds)])
+
+    async def _note_backward_step(self) -> None:
+        """A fact from the future is the one step that can be noticed across a restart."""
+        now = self._desk.clock.now()
+        latest = max((state.planned.utc for state in self._desk.world.routes.values() if state.planned), default=now.utc)
+        if latest - now.utc > plan.JUMP_THRESHOLD:
+            await self._desk.commit([ClockJumped(now, now.utc - latest)])

@@ -1,0 +1,182 @@
+"""watch, second half: what a copy that lies in a mailbox means, as facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.desk import Desk
+from monitor.model.facts import DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray
+from monitor.model.instant import Instant
+from monitor.model.mail import Carrier, Copy, Placement
+from monitor.model.policy import MailboxPolicy, Role
+from monitor.model.probe import ProbeId
+from monitor.rules import judge, match, reading, token
+from monitor.rules.mailauth import authres
+from monitor.rules.reading import Reading
+from monitor.views.probes import ProbeState
+
+MAX_HELD = 100  # refund mail that waits for an answer to name it; beyond it mail becomes a stray at once
+SKEW = 300.0  # seconds between the server's clock and ours that are worth a note
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    copy: Copy
+    where: Placement
+    unseen_since: Instant | None
+    found: Reading
+    seen: Instant
+
+
+class Sorter:
+    """Sorts the copies of one mailbox. Knows nothing of IMAP."""
+
+    def __init__(self, desk: Desk, policy: MailboxPolicy) -> None:
+        self._desk = desk
+        self._policy = policy
+        self._held: dict[tuple[str, int, int], _Held] = {}
+
+    def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None) -> list[Fact]:
+        """The facts that a copy gives; none for unrelated mail, for a copy already sighted, and for one that is held."""
+        found = reading.read(copy.raw, copy.truncated)
+        return self._facts(_Held(copy, where, unseen_since, found, self._desk.clock.now()))
+
+    def resort(self) -> list[Fact]:
+        """Held refund mail again: a reply may have named it meanwhile, or nothing is left that could."""
+        waiting, self._held = self._held, {}
+        return [fact for held in waiting.values() for fact in self._facts(held)]
+
+    def first_held(self, folder: str, uidvalidity: int) -> int | None:
+        """The lowest UID of the folder that is still held: a restart must read on from there."""
+        return min((uid for name, validity, uid in self._held if (name, validity) == (folder, uidvalidity)), default=None)
+
+    def _facts(self, held: _Held) -> list[Fact]:
+        name, copy, found = self._policy.name, held.copy, held.found
+        match match.match(found, name, self._context()):
+            case match.Ours() as ours:
+                return self._sighted(held, ours)
+            case match.Bounce(probe, dsn):
+                return [DsnReceived(held.seen, probe, name, dsn.action, dsn.status, dsn.diagnostic)]
+            case match.Alien(kind):
+                return self._alien(held, kind)
+            case match.RefundShaped(why):
+                if self._awaits_an_answer() and len(self._held) < MAX_HELD:
+                    self._held[copy.folder.name, copy.uidvalidity, copy.uid] = held
+                    return []
+                auth = authres.authentication(found.authentication, self._policy.authserv_ids)
+                return [Stray(held.seen, name, copy.folder.name, found.digest, found.message_id, auth, why)]
+            case match.Unrelated():
+                return []
+
+    def _context(self) -> match.Context:
+        policy = self._desk.policy
+        return match.Context(
+            keys=policy.keys,
+            environment=policy.environment,
+            instance=policy.instance,
+            known=self._known,
+            app_ids=self._app_ids(),
+            trusted=self._policy.authserv_ids,
+        )
+
+    def _known(self, probe: ProbeId) -> match.Known | None:
+        state = self._desk.world.probes.get(probe)
+        if state is None:
+            return None
+        seen = state.own() or state.elsewhere()
+        return match.Known(state.plan, open=True, first=seen[0].fact if seen else None)
+
+    def _app_ids(self) -> dict[str, ProbeId]:
+        """Numbers that prove a probe here without its token: those the application assigned, and our own where it is a carrier."""
+        numbers: dict[str, ProbeId] = {}
+        for state in self._open_probes():
+            if state.accepted is not None and state.accepted.app_refund_id:
+                numbers[state.accepted.app_refund_id] = state.plan.probe
+            if Carrier.REFUND_NUMBER in state.plan.expectation.carriers:
+                numbers[state.plan.story.refund_number] = state.plan.probe
+        return numbers
+
+    def _open_probes(self) -> list[ProbeState]:
+        """Those that may lie here: of this mailbox; in a holding mailbox, of any."""
+        anywhere = self._policy.role is Role.HOLDING
+        return [
+            state
+            for state in self._desk.world.probes.values()
+            if state.first_attempt is not None and (anywhere or state.plan.route.mailbox == self._policy.name)
+        ]
+
+    def _awaits_an_answer(self) -> bool:
+        """An attempt to this mailbox is younger than missing_after and unseen: the mail may yet turn out to be its."""
+        now = self._desk.clock.now()
+        return any(state.hunted and (due := judge.missing_at(state)) is not None and not now.reached(due) for state in self._open_probes())
+
+    def _sighted(self, held: _Held, ours: match.Ours) -> list[Fact]:
+        copy, found = held.copy, held.found
+        state = self._desk.world.probes[ours.probe]
+        here = (self._policy.name, copy.folder.name, copy.uidvalidity, copy.uid)
+        if any((s.fact.mailbox, s.fact.folder, s.fact.uidvalidity, s.fact.uid) == here for s in state.seen):
+            return []
+        altered, notes = reading.altered(found, state.plan.expectation)
+        return [
+            Sighted(
+                at=held.seen,
+                probe=ours.probe,
+                mailbox=self._policy.name,
+                folder=copy.folder.name,
+                placement=held.where,
+                uidvalidity=copy.uidvalidity,
+                uid=copy.uid,
+                unseen_since=held.unseen_since,
+                message_id=found.message_id,
+                digest=found.digest,
+                carriers=ours.carriers,
+                altered=altered,
+                auth=ours.auth,
+                internaldate=copy.internaldate,
+                size=copy.size,
+                header_digest=found.header_digest,
+                notes=(*notes, *self._skew(held)),
+            )
+        ]
+
+    def _skew(self, held: _Held) -> tuple[str, ...]:
+        stamped = held.copy.internaldate
+        if stamped is None:
+            return ()
+        earliest = held.unseen_since.utc if held.unseen_since else stamped
+        off = max(stamped - held.seen.utc, earliest - stamped)
+        return (f"the server's clock (INTERNALDATE) and ours differ by {off:.0f} s",) if off > SKEW else ()
+
+    def _alien(self, held: _Held, kind: ForeignKind) -> list[Fact]:
+        """Count it; a copy of a closed probe of ours that only changed its UID (new UIDVALIDITY) is followed, so that it is cleaned up."""
+        name, copy, found = self._policy.name, held.copy, held.found
+        if kind is ForeignKind.UNKNOWN_PROBE:
+            policy = self._desk.policy
+            signed = token.first_verified(policy.keys, policy.environment, policy.instance, [text for _, text in found.tokens])
+            mine = [x for x in self._desk.world.leftovers if signed and x.probe == signed[1].probe]
+            for left in mine:
+                if (left.mailbox, left.folder, left.header_digest) == (name, copy.folder.name, found.header_digest):
+                    if left.uidvalidity == copy.uidvalidity:
+                        return []
+                    return [self._rehomed(held, left.probe)]
+            if mine:
+                kind = ForeignKind.REPLAYED
+        return [Foreign(held.seen, name, copy.folder.name, kind, found.digest)]
+
+    def _rehomed(self, held: _Held, probe: ProbeId) -> Sighted:
+        copy, found = held.copy, held.found
+        return Sighted(
+            at=held.seen,
+            probe=probe,
+            mailbox=self._policy.name,
+            folder=copy.folder.name,
+            placement=held.where,
+            uidvalidity=copy.uidvalidity,
+            uid=copy.uid,
+            unseen_since=None,
+            message_id=found.message_id,
+            digest=found.digest,
+            carriers=(),
+            header_digest=found.header_digest,
+            size=copy.size,
+        )

@@ -1,0 +1,231 @@
+"""Everything that the stages know, folded from the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from monitor.model.facts import (
+    Accepted,
+    Attempted,
+    CleanedUp,
+    ClockJumped,
+    Closed,
+    Deferred,
+    DsnReceived,
+    Entry,
+    Judged,
+    Looked,
+    Paused,
+    ProbePlanned,
+    Refused,
+    Resumed,
+    Scanned,
+    Sighted,
+    Started,
+    SubmitError,
+    SubmitUnknown,
+    WatchBlind,
+    WatchRestored,
+    Withdrawn,
+    Withheld,
+)
+from monitor.model.instant import Instant
+from monitor.model.mail import Mark
+from monitor.model.probe import MailboxName, PathName, ProbeId, Route
+from monitor.views.probes import ProbeState
+
+MAX_JUMPS = 50
+MAX_LEFTOVERS = 20_000
+
+
+@dataclass(slots=True)
+class MailboxState:
+    """What we know of one mailbox; `stated` is the last word of its watcher."""
+
+    stated: Instant | None = None
+    blind: WatchBlind | None = None
+    last_look: Looked | None = None
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+    def known_to(self, process: str) -> bool:
+        """This process's watcher has said watching or blind."""
+        return self.stated is not None and self.stated.process == process
+
+
+@dataclass(slots=True)
+class RouteState:
+    planned: Instant | None = None
+    submitted: Instant | None = None
+    judged: Instant | None = None
+    sighted: Instant | None = None
+    last: Judged | None = None
+
+
+@dataclass(slots=True)
+class Budget:
+    """First attempts on one UTC day, per path and per mailbox."""
+
+    day: str = ""
+    paths: dict[PathName, int] = field(default_factory=dict)
+    mailboxes: dict[MailboxName, int] = field(default_factory=dict)
+
+    def is_over(self, day: str) -> bool:
+        """`day` begins a new budget. A clock that steps back over midnight does not give the budget away a second time; one that
+        had been days ahead, and was set right, does not withhold it until then."""
+        return day > self.day or date.fromisoformat(day) + timedelta(days=1) < date.fromisoformat(self.day)
+
+
+@dataclass(slots=True)
+class Leftover:
+    """A copy of a closed probe that still lies in a mailbox."""
+
+    probe: ProbeId
+    mailbox: MailboxName
+    folder: str
+    uidvalidity: int
+    uid: int
+    header_digest: str
+    sighted: Instant
+
+
+def utc_day(at: Instant) -> str:
+    return datetime.fromtimestamp(at.utc, UTC).strftime("%Y-%m-%d")
+
+
+@dataclass(slots=True)
+class World:
+    """`seq` is the last fact folded: the place from which a restart reads on."""
+
+    seq: int = 0
+    probes: dict[ProbeId, ProbeState] = field(default_factory=dict)
+    mailboxes: dict[MailboxName, MailboxState] = field(default_factory=dict)
+    routes: dict[str, RouteState] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    leftovers: list[Leftover] = field(default_factory=list)
+    paused: Paused | None = None
+    started: Started | None = None
+    jumps: list[ClockJumped] = field(default_factory=list)
+
+    def mailbox(self, name: MailboxName) -> MailboxState:
+        return self.mailboxes.setdefault(name, MailboxState())
+
+    def route(self, route: Route) -> RouteState:
+        return self.routes.setdefault(str(route), RouteState())
+
+    def spent(self, day: str, path: PathName, mailbox: MailboxName) -> tuple[int, int]:
+        """Probes attempted on `day` on this path and to this mailbox."""
+        if self.budget.is_over(day):
+            return 0, 0
+        return self.budget.paths.get(path, 0), self.budget.mailboxes.get(mailbox, 0)
+
+    def fold(self, entry: Entry) -> None:
+        """Take in the next fact. Facts about a probe that is no longer known are ignored (it was closed, or retired)."""
+        self.seq = entry.seq
+        match entry.fact:
+            case ProbePlanned() as fact:
+                self.probes[fact.probe] = ProbeState(fact, entry.seq)
+                self.route(fact.route).planned = fact.at
+            case Attempted() | Accepted() | Deferred() | Refused() | SubmitUnknown() | SubmitError() | Withheld() | Withdrawn() as fact:
+                self._submission(entry.seq, fact)
+            case Sighted() as fact:
+                self._sighted(entry.seq, fact)
+            case DsnReceived() as fact:
+                state = self.probes.get(fact.probe)
+                if state and (state.dsn is None or state.dsn.action != "failed"):  # "delayed" may be read after "failed"
+                    state.dsn, state.dsn_seq = fact, entry.seq
+            case Judged() as fact:
+                if state := self.probes.get(fact.probe):
+                    state.judged = fact
+                route = self.route(fact.route)
+                if fact.revision == 0 or (route.last is not None and route.last.probe == fact.probe):
+                    route.judged, route.last = fact.at, fact
+            case Closed() as fact:
+                self._closed(fact)
+            case CleanedUp() as fact:
+                gone = (fact.mailbox, fact.folder, fact.uidvalidity, fact.uid)
+                self.leftovers = [x for x in self.leftovers if (x.mailbox, x.folder, x.uidvalidity, x.uid) != gone]
+            case Scanned() as fact:
+                self.mailbox(fact.mailbox).marks[fact.folder] = fact.mark
+            case Looked() as fact:
+                self._looked(entry.seq, fact)
+            case WatchBlind() as fact:
+                box = self.mailbox(fact.mailbox)
+                box.stated, box.blind = fact.at, fact
+            case WatchRestored() as fact:
+                box = self.mailbox(fact.mailbox)
+                box.stated, box.blind = fact.at, None
+            case Paused() as fact:
+                self.paused = fact
+            case Resumed():
+                self.paused = None
+            case Started() as fact:
+                self.started = fact
+            case ClockJumped() as fact:
+                self.jumps = [*self.jumps[1 - MAX_JUMPS :], fact]
+            case _:
+                pass  # strays, foreign tokens and unknown kinds change no state here; they are counted where they are shown
+
+    def _submission(
+        self,
+        seq: int,
+        fact: Attempted | Accepted | Deferred | Refused | SubmitUnknown | SubmitError | Withheld | Withdrawn,
+    ) -> None:
+        state = self.probes.get(fact.probe)
+        if state is None:
+            return
+        match fact:
+            case Attempted():
+                if state.first_attempt is None:
+                    self._spend(fact.at, state.plan.route)
+                state.attempted(fact)
+                self.route(state.plan.route).submitted = fact.at
+                return
+            case Accepted():
+                state.accepted = fact
+            case Deferred():
+                state.deferred = fact
+            case Refused():
+                state.refused = fact
+            case SubmitUnknown():
+                state.unknown = fact
+            case SubmitError():
+                state.error = fact
+            case Withheld():
+                state.withheld = fact
+            case Withdrawn():
+                del self.probes[fact.probe]
+        state.outcome_seq = seq
+
+    def _spend(self, at: Instant, route: Route) -> None:
+        day = utc_day(at)
+        if self.budget.is_over(day):
+            self.budget = Budget(day)
+        self.budget.paths[route.path] = self.budget.paths.get(route.path, 0) + 1
+        self.budget.mailboxes[route.mailbox] = self.budget.mailboxes.get(route.mailbox, 0) + 1
+
+    def _sighted(self, seq: int, fact: Sighted) -> None:
+        if state := self.probes.get(fact.probe):
+            state.sighted(seq, fact)
+            self.route(state.plan.route).sighted = fact.at
+            return
+        for leftover in self.leftovers:  # a closed probe's copy, seen again under a new UIDVALIDITY
+            same = (leftover.probe, leftover.mailbox, leftover.folder) == (fact.probe, fact.mailbox, fact.folder)
+            if same and leftover.uidvalidity != fact.uidvalidity:
+                leftover.uidvalidity, leftover.uid = fact.uidvalidity, fact.uid
+                return
+
+    def _looked(self, seq: int, fact: Looked) -> None:
+        self.mailbox(fact.mailbox).last_look = fact
+        for state in self.probes.values():
+            if state.plan.route.mailbox == fact.mailbox and state.hunted:
+                state.unseen_look, state.unseen_look_seq = fact, seq
+
+    def _closed(self, fact: Closed) -> None:
+        state = self.probes.pop(fact.probe, None)
+        if state is None:
+            return
+        for seen in state.seen:
+            s = seen.fact
+            self.leftovers.append(Leftover(s.probe, s.mailbox, s.folder, s.uidvalidity, s.uid, s.header_digest, s.at))
+        del self.leftovers[: max(0, len(self.leftovers) - MAX_LEFTOVERS)]
