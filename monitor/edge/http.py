@@ -191,7 +191,7 @@ class HttpSubmitter:
 
     def _headers(self, submission: AppSubmission, course: _Course) -> dict[str, str]:
         """Those of the submission and the secret ones, read now."""
-        headers = {"accept-encoding": "identity", "content-type": "application/json"}
+        headers = {"accept-encoding": "identity"} | ({"content-type": "application/json"} if submission.body else {})
         headers |= {name.lower(): text for name, text in submission.headers}  # names differ in more than case
         secrets = []
         for name, value in self._via.headers.items():

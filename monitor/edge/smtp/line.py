@@ -159,10 +159,12 @@ class Line:
 
     async def farewell(self) -> None:
         """QUIT (RFC 5321 section 4.1.1.10), briefly, and close."""
-        with suppress(Exception):
-            async with asyncio.timeout(_FAREWELL):
-                await self.client.quit()
-        self.discard()
+        try:
+            with suppress(Exception):
+                async with asyncio.timeout(_FAREWELL):
+                    await self.client.quit()
+        finally:
+            self.discard()
 
 
 def refused(step: Step, reply: Reply) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -30,8 +31,7 @@ class Opener:
         self._secrets = secrets
         self._tls = tls
         self.where = f"{via.host}:{via.port}"
-        # The library's default asks getfqdn() in a thread, which may block on DNS.
-        self._local_hostname = via.helo or str(via.identity.envelope_sender.domain)
+        self._local_hostname = via.helo or _host_name() or str(via.identity.envelope_sender.domain)
 
     async def open(self, course: Course) -> Line:
         via = self._via
@@ -132,6 +132,12 @@ class Opener:
                 mend = f"check the username {user} and the secret {self._via.password}"
                 raise Ended(Misconfigured(Step.AUTH, f"{self.where}: {reply}", mend)) from None
             raise refused(Step.AUTH, reply) from None
+
+
+def _host_name() -> str:
+    """This host's name if it is fully qualified (RFC 5321 section 4.1.1.1). The library asks getfqdn(), which may wait for DNS."""
+    name = socket.gethostname()
+    return name if "." in name else ""
 
 
 def is_loopback(peername: object) -> bool:
