@@ -38,7 +38,8 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
     _named(settings, data, report)
     if ("signing",) not in broken:
         _key_numbers(settings, report)
-    routes = planned(settings)
+    unknown = settings.routes is None and any(path[0] == "routes" for path in broken)
+    routes = () if unknown else planned(settings)
     if ("deadlines",) not in broken:
         _deadlines(settings.deadlines.overdue_floor, deadlines(settings), None, report)
         for route in routes:
@@ -218,7 +219,7 @@ def _plus_tags(settings: Settings, routes: tuple[PlannedRoute, ...], report: Rep
         if set(path.carriers) == {Carrier.PLUS_TAG}:
             report.fault(at, f"{what}, and plus_tag is the only carrier", "add a carrier, or list routes: without this mailbox")
         else:
-            report.note(at, f"{what}; there the carrier plus_tag is not used", "nothing to do if this is known")
+            report.note(at, f"{what}; there the carrier plus_tag is not used", "the other carriers stand in")
 
 
 def _trust(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report) -> None:

@@ -19,8 +19,6 @@ MAX_NODES = 20_000  # after the aliases are expanded
 
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,12}\Z")
-_QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
-_HARMLESS = re.compile(r"(.?|\\.|<[a-z ]+>)\Z")  # one character or a token's name, not a piece of the file
 
 
 class Nothing:
@@ -269,13 +267,12 @@ class _Composer:
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> DocumentError:
-    """PyYAML's complaint in one line, without what it quotes of the file."""
+    """PyYAML's complaint in one line."""
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
     problem = str(error.problem or error.context or "a syntax error")
-    if "tag handle" in problem:
+    if "tag handle" in problem:  # the one complaint that quotes more than a character of the file
         return DocumentError(TAG, TAG_MEND, place)
-    problem = _QUOTED.sub(lambda found: found[0] if _HARMLESS.match(found[1] or found[2] or "") else "...", problem)
     mend = "check the line above too: indents, quotes and brackets"
     if "\\t" in problem:
         problem, mend = "a tab stands where only spaces may", "indent with spaces"

@@ -20,9 +20,9 @@ _LISTED = 16  # keys named in a mend at most
 def explain(error: ValidationError, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
     """(path, what, mend) for each error."""
     errors = error.errors(include_url=False, include_input=True)
-    misspelt = {(*path[:-1], _guess(path, data)) for path in (_path(one["loc"]) for one in errors if one["type"] == "extra_forbidden")}
+    misspelt = {(*path[:-1], _guess(path, data)) for path in (_path("", one["loc"]) for one in errors if one["type"] == "extra_forbidden")}
     for one in errors:
-        path = _path(one["loc"])
+        path = _path(one["type"], one["loc"])
         if one["type"] == "missing" and path in misspelt:
             continue  # it is there, under another name
         if one["type"] == "too_short" and one["input"]:
@@ -33,9 +33,11 @@ def explain(error: ValidationError, data: Mapping[str, Any]) -> Iterator[tuple[K
         yield path, what, mend
 
 
-def _path(loc: tuple[str | int, ...]) -> KeyPath:
+def _path(kind: str, loc: tuple[str | int, ...]) -> KeyPath:
     """Without what is pydantic's own: the kind of a path and the mark of a bad key."""
-    parts = [part for part in loc if part != "[key]"]
+    parts = list(loc)
+    if kind == "setting" and loc[-1] == "[key]":
+        parts.pop()
     if len(parts) > 2 and parts[0] == "paths":
         del parts[2]
     return tuple(parts)

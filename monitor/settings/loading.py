@@ -81,18 +81,14 @@ def _bytes(path: Path) -> bytes:
 
 def _validate(data: dict[str, Any], report: Report) -> tuple[Settings, frozenset[KeyPath]]:
     """The settings; when there are faults, of what is left without the parts that have them, which are returned too."""
-    broken: set[KeyPath] = set()
-    rest = dict(data)
-    for attempt in range(3):
-        try:
-            return Settings.model_validate(rest), frozenset(broken)
-        except ValidationError as error:
-            for path, what, mend in explain(error, rest):
-                if attempt == 0:
-                    report.fault(path, what, mend)
-                broken.add(path[:2] if path[0] in _BY_NAME and len(path) > 1 else path[:1])
-            rest = _without(data, broken)
-    return Settings.model_validate(_FILLER), frozenset(broken)
+    try:
+        return Settings.model_validate(data), frozenset()
+    except ValidationError as error:
+        broken: set[KeyPath] = set()
+        for path, what, mend in explain(error, data):
+            report.fault(path, what, mend)
+            broken.add(path[:2] if path[0] in _BY_NAME else path[:1])
+    return Settings.model_validate(_without(data, broken)), frozenset(broken)
 
 
 def _without(data: dict[str, Any], broken: set[KeyPath]) -> dict[str, Any]:

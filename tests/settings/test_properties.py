@@ -1,0 +1,177 @@
+"""Whatever the file holds: a policy or a list of faults, and never a secret in the text."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from monitor.settings import Loaded, SettingsError, document, load, parse_duration, print_duration
+from monitor.settings.scalars import Span
+from tests.settings.conftest import ENVIRON, GOOD, FakeSecrets
+
+LAX = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+TREE: dict[str, Any] = yaml.safe_load(GOOD)
+TREE["paths"]["app"] = {
+    "kind": "http", "url": "https://shop.example.com/x", "headers": {"Authorization": {"env": "KEY"}}, "body": {"a": ["{{ token }}", 1, None]},
+    "locales": ["en-GB", {"tag": "x", "currency": "CHF", "amount": "{amount}"}],
+}  # fmt: skip
+TREE["paths"]["relay"] |= {"username": "u", "password": {"env": "FAST"}, "require": {"spf": ["pass"]}, "retry_for": "5m"}
+TREE["listen"] = {"tokens": {"read": {"env": "KEY"}}, "host": "127.0.0.1"}
+TREE["routes"] = [{"path": "relay", "mailbox": "gmail-1", "deadlines": {"late": "3m"}}]
+TREE["deadlines"] = {"late": "2m"}
+
+FRAGMENTS = st.sampled_from(
+    [*GOOD.splitlines(keepends=True), "a: b\n", "  ", "- ", "\t", "{", "}", "[", "]", "&x ", "*x", "!t ", "|\n", ">\n", "---\n", "? ", ": ", "'", '"',
+     "<<: *x\n", "null", "~", "yes", "1e3", "12:30:00", "0x1F", "\\", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"), "%YAML 1.1\n",
+     "routes:\n", "schedule: {every: 5m}\n", "é", "\u2028", "\x00", "\x85", "#"]
+)  # fmt: skip
+
+
+def _load(text: str | bytes, environ: dict[str, str] | None = None) -> Loaded | SettingsError:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+        try:
+            return load(path, FakeSecrets(ENVIRON if environ is None else environ))
+        except SettingsError as error:
+            lines = str(error).split("\n")
+            assert len(lines) == len(error.faults) > 0
+            assert all(line.startswith(str(path)) and line.isprintable() for line in lines)
+            return error
+
+
+@LAX
+@given(st.one_of(st.text(), st.binary(), st.lists(FRAGMENTS, max_size=40).map("".join)))
+@example('a: "\\UFFFFFFFF"')
+@example("? {a: b}\n: c")
+@example("paths: {relay: {kind: [smtp]}}")
+@example("paths: {relay: {kind: smtp, '[key]': 1}, '[key]': 2}")
+@example("mailboxes: {smtp: {http: 1}}\npaths: {smtp: {kind: http, smtp: 1}}")
+def test_any_text(text):
+    assert isinstance(_load(text), (Loaded, SettingsError))
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=20),
+    st.sampled_from(["smtp", "http", "5m", "10%", "1GiB", "tls", "header", "a@b.c", "relay", "gmail-1", "[key]", "::1", "https://x/y", "/a/b"]),
+    st.lists(st.text(max_size=5), max_size=3), st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+    st.just({}), st.just([]), st.just({"env": "KEY"}), st.just({"kind": "smtp"}), st.just({"kind": "http"}),
+)  # fmt: skip
+EXTRA_KEYS = st.sampled_from(
+    ["every", "host", "port", "passwrd", "deadlines", "kind", "routes", "schedule", "watch", "listen", "<<", "a\nb", "[key]"]
+)
+
+
+def _spots(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return (
+        [at, *(spot for key, value in below for spot in _spots(value, (*at, key)))]
+        if at
+        else [s for k, v in below for s in _spots(v, (k,))]
+    )
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> dict[str, Any]:
+    """The tree with up to four values replaced, removed or added."""
+    tree = copy.deepcopy(TREE)
+    for _ in range(draw(st.integers(1, 4))):
+        spot = draw(st.sampled_from(_spots(tree)))
+        node = tree
+        for key in spot[:-1]:
+            node = node[key]
+        action = draw(st.sampled_from(["replace", "remove", "add"]))
+        if action == "replace":
+            node[spot[-1]] = copy.deepcopy(draw(JUNK))
+        elif action == "add" and isinstance(node, dict):
+            node[draw(EXTRA_KEYS)] = copy.deepcopy(draw(JUNK))
+        elif len(tree) > 1 or len(spot) > 1:
+            del node[spot[-1]]
+        if not tree:
+            tree = {"x": 1}
+    return tree
+
+
+@LAX
+@given(mutated(), st.booleans())
+def test_any_tree(tree, flow):
+    text = json.dumps(tree) if flow else yaml.safe_dump(tree, allow_unicode=True)
+    assert isinstance(_load(text), (Loaded, SettingsError))
+
+
+SECRET = st.text(alphabet="QWXZ79", min_size=8, max_size=20)
+PLACES = [
+    ("paths", "relay", "password"), ("mailboxes", "gmail-1", "imap", "password"), ("listen", "tokens", "read"), ("paths", "app", "headers", "Authorization"),
+    ("signing", "keys", 0, "secret"),
+]  # fmt: skip
+FORMS = ["{s}", "'{s}'", '"{s}"', "{{{s}}}", "{{{s}, {s}}}", "{{{s}: {s}}}", "[{s}]", "*{s}", "&{s} x", "!{s} x", "!x!{s} x", "!{s}'!y", "@{s}", "%{s}",
+         "{{env: '{s} {s}'}}", "{{env: [{s}]}}", "{{env: KEY, {s}: x}}", "{{file: KEY, env: {s}}}", "{{envv: {s}}}", "{{env: KEY}} {s}", "|\n  {s}", "{s}: {s}",
+         '"{s}\\x07"', "'{s}", '"{s}', "[{s}", "{{{s}", "{{env: *{s}}}", "{{? {s}}}", "`{s}`", "<<: {s}", "{{<<: {s}}}", "-{s}", "- {s}\n- {s}"]  # fmt: skip
+
+
+@LAX
+@given(SECRET, st.sampled_from(PLACES), st.sampled_from(FORMS), st.sampled_from(["", "s", "_old"]), mutated())
+def test_a_secret_written_out_is_never_repeated(secret, place, form, misspelt, other):
+    """The literal secret stands, in whatever broken form, where a reference should; the key may be misspelt, the rest broken too."""
+    tree = copy.deepcopy(TREE)
+    node = tree
+    for key in place[:-1]:
+        node = node[key]
+    key = f"{place[-1]}{misspelt}" if isinstance(place[-1], str) else place[-1]
+    del node[place[-1]]
+    node[key] = "@@SECRET@@"
+    if other.get("deadlines") is not None:
+        tree["deadlines"] = other["deadlines"]
+    text = yaml.safe_dump(tree, allow_unicode=True).replace("'@@SECRET@@'", form.format(s=secret))
+    outcome = _load(text)
+    assert isinstance(outcome, SettingsError), text
+    assert secret not in str(outcome) + repr(outcome.faults)
+
+
+@LAX
+@given(SECRET, mutated())
+def test_a_secret_of_the_environment_is_never_repeated(secret, tree):
+    environ = {"KEY": secret[:10], "GMAIL": f"{secret}\n", "FAST": f"\x00{secret}"}
+    text = yaml.safe_dump(tree, allow_unicode=True)
+    assume(secret[:10] not in text)
+    outcome = _load(text, environ)
+    assert isinstance(outcome, SettingsError)
+    assert secret[:10] not in str(outcome) + repr(outcome.faults)
+
+
+@given(st.integers(0, 10**12))
+def test_durations_round_trip(milliseconds):
+    seconds = milliseconds / 1000
+    assert parse_duration(print_duration(seconds)) == seconds
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[0-9dhms]{0,12}", fullmatch=True)))
+def test_durations_are_read_or_refused(text):
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        assert str(error) == "is no length of time; write 90s, 5m, 1h30m or 2d"
+    else:
+        assert parse_duration(print_duration(seconds)) == seconds
+        assert Span("0s", "999999d").parse(print_duration(min(seconds, 86_400.0))) == min(seconds, 86_400.0)
+
+
+@given(st.text(max_size=30))
+def test_plain_scalars_mean_one_thing_only(text):
+    """What we read as a number or boolean prints back as it was written."""
+    value = document.scalar(text, plain=True)
+    if isinstance(value, bool):
+        assert text == str(value).lower()
+    elif isinstance(value, int):
+        assert text in {str(value), "-0"}
+    elif isinstance(value, str):
+        assert value == text
+    assert document.scalar(text, plain=False) == text
