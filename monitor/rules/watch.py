@@ -33,7 +33,8 @@ def hunt(state: ProbeState) -> Hunt | None:
     if state.first_attempt is None or state.last_attempt is None or state.refused is not None:
         return None
     if own := state.own():
-        return Hunt(own[-1].fact.at, own[-1].fact.at, settled=True)
+        newest = max(own, key=lambda seen: seen.seq).fact.at
+        return Hunt(newest, newest, settled=True)
     return Hunt(state.last_attempt, judge.missing_at(state) or state.last_attempt)
 
 
@@ -50,7 +51,8 @@ def until_next_round(hunts: Sequence[Hunt], last_round: Instant | None, hunger: 
     pause = min(policy.sweep_after * 1.5 ** min(hunger, 20), max(policy.sweep_after, policy.poll_every / 4))
     for hunt in hunts:
         if last_round.seconds_since(hunt.since) < policy.sweep_after:
-            waits.append(policy.sweep_after - now.seconds_since(hunt.since))
+            floor = policy.sweep_after if hunt.settled else policy.sweep_after / 5  # many probes share a round
+            waits.append(max(policy.sweep_after - now.seconds_since(hunt.since), floor - age))
         elif not hunt.settled:
             waits.append(pause - age)
         if not last_round.reached(hunt.proof_at):

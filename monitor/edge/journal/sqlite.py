@@ -175,13 +175,13 @@ class SqliteJournal:
             batch, self._waiting = self._waiting, []
             try:
                 entries = await self._in_thread(self._commit, batch)
-            except JournalUnwritable as error:
+                self._tail.push([entry for group in entries for entry in group])
+            except Exception as error:  # a fold that fails is a bug: it must end the daemon, not leave its appenders waiting
                 for _, _, done in batch:
                     if not done.done():
                         done.set_exception(error)
                         done.exception()  # retrieved here: its waiter may be gone
                 continue
-            self._tail.push([entry for group in entries for entry in group])
             for (_, _, done), group in zip(batch, entries, strict=True):
                 if not done.done():
                     done.set_result(group)
@@ -251,7 +251,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _unreadable(path: Path, why: object) -> str:
-    return f"{path}: the journal cannot be read ({why}); restore it from a backup, or move it away to start without history"
+    reason = " ".join(str(why).split())  # SQLite's own findings have several lines
+    return f"{path}: the journal cannot be read ({reason}); restore it from a backup, or move it away to start without history"
 
 
 def _take_lock(directory: Path) -> IO[bytes]:

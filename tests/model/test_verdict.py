@@ -1,0 +1,51 @@
+"""The tables of verdicts are total."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from monitor.model.verdict import SYMPTOM_OF, VERDICT_OF, Reason, Symptom, Verdict, worst
+
+FAIL = {"rejected", "deferred", "submit_unreachable", "bounced", "missing", "stalled", "late", "spam", "misfiled", "misrouted", "altered"}
+FAIL |= {"unauthenticated", "duplicate"}
+INCONCLUSIVE = {"mailbox_blind", "submit_unknown", "submit_misconfigured", "budget_exhausted", "baseline_broken", "clock_jump"}
+ERROR = {"journal_unwritable", "overloaded", "internal"}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_verdict_and_a_symptom(reason: Reason) -> None:
+    assert reason.verdict is VERDICT_OF[reason]
+    assert (SYMPTOM_OF[reason] is None) == (reason is Reason.PASS)
+
+
+def test_reasons_by_verdict() -> None:
+    """Design 5, the closed enum."""
+    by_verdict = {verdict: {reason.value for reason in Reason if reason.verdict is verdict} for verdict in Verdict}
+    assert by_verdict == {Verdict.PASS: {"pass"}, Verdict.FAIL: FAIL, Verdict.INCONCLUSIVE: INCONCLUSIVE, Verdict.ERROR: ERROR}
+
+
+def test_every_symptom_is_used() -> None:
+    assert set(SYMPTOM_OF.values()) == {*Symptom, None}
+
+
+def test_monitor_faults_are_no_mail_symptoms() -> None:
+    monitor = {reason for reason, symptom in SYMPTOM_OF.items() if symptom is Symptom.MONITOR}
+    assert monitor == {Reason.CLOCK_JUMP, Reason.JOURNAL_UNWRITABLE, Reason.OVERLOADED, Reason.INTERNAL}
+
+
+def test_exit_codes() -> None:
+    assert {verdict.value: verdict.exit_code for verdict in Verdict} == {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
+
+
+def test_worst_is_1_4_3_0() -> None:
+    rank = [1, 4, 3, 0]
+    for size in (1, 2, 3):
+        for verdicts in itertools.product(Verdict, repeat=size):
+            codes = [verdict.exit_code for verdict in verdicts]
+            assert worst(list(verdicts)).exit_code == min(codes, key=rank.index)
+
+
+def test_no_verdict_at_all_is_no_pass() -> None:
+    assert worst([]) is Verdict.INCONCLUSIVE
