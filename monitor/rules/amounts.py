@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from monitor.rules.visible import normalise
 
 MAX_SEEN = 50
+MAX_NUMBERS = 10_000  # looked at in one text; no confirmation has more
 
 _SYMBOL = "[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20c0円元원]"
 _NAME = (
@@ -31,15 +33,19 @@ _REACH = 12  # characters that a currency before a number can take
 _MASK = "\x00"  # normalised text has none
 
 
-def seen(text: str) -> tuple[str, ...]:
-    """The amounts of money in normalised text, each once, in order; at most MAX_SEEN."""
+def seen(text: str, frayed: int = 0) -> tuple[str, ...]:
+    """The amounts of money in normalised text, each once, in order; at most MAX_SEEN. What begins in the last `frayed` characters is
+    left out: where a text was cut, an amount may have lost its cents."""
     found: dict[str, None] = {}
-    for number in _NUMBER.finditer(text):
+    for number in islice(_NUMBER.finditer(text), MAX_NUMBERS):
         start, end = number.span()
-        before = _before(text, start)
-        after = _CURRENCY_AFTER.match(text, end)
-        if before and after and _NUMBER_NEXT.match(text, after.end()):
-            after = None  # "£12.30 £5.00": the second sign belongs to the second number
+        if start >= len(text) - frayed:
+            break
+        before, after = _before(text, start), _CURRENCY_AFTER.match(text, end)
+        if after and (text[start - 1 : start].isalpha() or _claimed(text, after.end(), loosely=before is not None)):
+            after = None
+        if before and before["owner"] and after:
+            before = None  # "12,30 € 5,00 €": this one to the number before
         if before or after:
             first = start - len(before[0].removeprefix(before["owner"] or "")) if before else start
             found.setdefault(text[first : after.end() if after else end])
@@ -48,20 +54,25 @@ def seen(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _claimed(text: str, at: int, loosely: bool) -> bool:
+    """The currency that ends here belongs to the number that follows: "order 4711 £5.00", and loosely "EUR 12 EUR 5"."""
+    return _NUMBER_NEXT.match(text, at) is not None if loosely else text[at : at + 1].isdigit()
+
+
 def stands(text: str, amount: str) -> bool:
     """The amount, as rendered, stands in the normalised text."""
     return any(True for _ in _places(text, normalise(amount)))
 
 
-def others(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The amounts in the normalised text that are none of the `known` ones."""
+def others(text: str, known: Iterable[str], frayed: int = 0) -> tuple[str, ...]:
+    """The amounts in the normalised text that are none of the `known` ones; `frayed` as in `seen`."""
     for amount in sorted((normalise(amount) for amount in known), key=len, reverse=True):
         pieces, at = [], 0
         for start, end in _places(text, amount):
             pieces += [text[at:start], _MASK]
             at = end
         text = "".join([*pieces, text[at:]])
-    return seen(text)
+    return seen(text, frayed)
 
 
 def _places(text: str, amount: str) -> Iterator[tuple[int, int]]:
@@ -108,4 +119,6 @@ def _ends(text: str, end: int, amount: str) -> bool:
 
 def _before(text: str, start: int) -> re.Match[str] | None:
     """The currency that stands before the number at `start`."""
-    return _CURRENCY_BEFORE.search(text[max(0, start - _REACH) : start]) if start else None
+    lead = text[max(0, start - _REACH) : start]
+    last = lead.rstrip(" -")[-1:]
+    return None if not last or last.isdigit() or last in ",:;\n" else _CURRENCY_BEFORE.search(lead)

@@ -19,7 +19,6 @@ MAX_HEADERS = 1000
 MAX_VALUE = 16 * 1024
 _MAX_DELIMITERS = 2000
 
-_CR_RUN = re.compile(rb"(?<!\r)\r++\n")
 _HEADER = re.compile(rb"([!-9;-~]{1,128})[ \t]*:")
 _FOLD = re.compile(r"\n[ \t]*")
 _PARAMETER = re.compile(r";\s*([A-Za-z0-9_-]{1,40})(\*[0-9]{0,2}\*?)?\s*=\s*(\"(?:[^\"\\]|\\.)*+\"?|[^\s;]*)")
@@ -92,7 +91,7 @@ class Message:
 
 def parse(raw: bytes) -> Message:
     cut = len(raw) >= MAX_RAW
-    data = _CR_RUN.sub(b"\n", bytes(raw[:MAX_RAW]))
+    data = bytes(raw[:MAX_RAW]).replace(b"\r\n", b"\n").replace(b"\r\n", b"\n")  # a relay may have made CR CR LF of it
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     return _walk(data, cut)
@@ -108,7 +107,7 @@ def parse_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
     while at < end:
         stop = data.find(b"\n", at, end)
         stop = end if stop < 0 else stop
-        line = data[at : min(stop, at + MAX_VALUE)]
+        line = data[at : min(stop, at + MAX_VALUE)].replace(b"\0", b"")
         if not line.strip(b"\r"):
             at = stop + 1
             break
@@ -158,8 +157,8 @@ def decode(data: bytes, charset: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        cut_inside_a_character = error.start >= len(data) - 3
-        return data[: error.start].decode("utf-8") if cut_inside_a_character else data.decode("cp1252", "replace")
+        cut = error.reason == "unexpected end of data"  # inside the last character
+        return data[: error.start].decode("utf-8") if cut else data.decode("cp1252", "replace")
 
 
 def content_type(value: str, default: str = "text/plain") -> tuple[str, dict[str, str]]:
@@ -244,7 +243,7 @@ def _base64(data: bytes) -> bytes:
 
 
 def _header_text(value: bytes) -> str:
-    value = value.strip(b" \t\r").replace(b"\0", b"").replace(b"\r", b" ")
+    value = value.strip(b" \t\r").replace(b"\r", b" ")
     try:
         return value.decode("utf-8")  # RFC 6532
     except UnicodeDecodeError:

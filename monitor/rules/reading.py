@@ -21,6 +21,7 @@ from monitor.rules.visible import normalise, shows
 
 MAX_AUTHENTICATION = 20
 _MAX_QUOTED = 64 * 1024
+_FRAYED = 32  # characters at the end of a text that was cut in which no amount is judged
 
 _RECIPIENT_FIELDS = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to", "to", "received")
 _REFUND = re.compile("refund|erstatt|rückzahl|rembours|reembols|devoluci|rimbors|terugbetal|teruggestort|restituti", re.IGNORECASE)
@@ -49,7 +50,7 @@ _FOOTER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`text` and `html` are the visible text of the two parts in normal form (rules/visible); None where there is no such part."""
+    """`text` and `html` are the visible text of the two parts in normal form (rules/visible); None where there is nothing to see."""
 
     message_id: str
     subject: str
@@ -78,7 +79,7 @@ def read(raw: bytes, truncated: bool = False) -> Reading:
     message = mime.parse(raw)
     headers = message.headers
     body = _body(message)
-    subject = normalise(mime.decode_words(next(headers.all("subject"), "")))
+    subject = normalise(mime.decode_words(next(headers.all("subject"), ""))).replace("\n", " ")
     author = _author(next(headers.all("from"), ""))
     shown = [text for text in (subject, body.text, body.html) if text]
     seen = tuple(dict.fromkeys(amount for text in shown for amount in amounts.seen(text)))
@@ -126,7 +127,9 @@ def altered(reading: Reading, expectation: Expectation) -> tuple[tuple[Field, ..
         notes.append("the message is bigger than we read; not judged: " + ", ".join(field.value for field in missing))
         missing = []
     known = [value for field, value in expectation.fields if field is Field.AMOUNT] + list(expectation.allowed_amounts)
-    foreign = tuple(dict.fromkeys(amount for text in (reading.subject, *parts) for amount in amounts.others(text, known)))
+    frayed = _FRAYED if reading.partial else 0
+    shown = ((reading.subject, 0 if parts else frayed), *((text, frayed) for text in parts))
+    foreign = tuple(dict.fromkeys(amount for text, end in shown for amount in amounts.others(text, known, end)))
     if foreign:
         missing.append(Field.FOREIGN_AMOUNT)
         notes.append(f"shows other amounts of money: {', '.join(foreign[:5])}"[:200])
@@ -165,10 +168,10 @@ def _body(message: mime.Message) -> _Body:
         if other or (part.attached and part.kind.startswith("text/")):
             quoted.extend(token.find(message.content(part)[:_MAX_QUOTED].decode("latin-1")))
             continue
-        if part.kind not in ("text/plain", "text/html") or room <= 0:
+        if part.kind not in ("text/plain", "text/html"):
             continue
         data = message.content(part)
-        text = mime.decode(data[:room], part.parameters.get("charset", ""))
+        text = mime.decode(data[: max(0, room)], part.parameters.get("charset", ""))
         room -= len(data)
         if part.kind == "text/html":
             seen = visible.see(text)
@@ -184,8 +187,8 @@ def _body(message: mime.Message) -> _Body:
     tokens = token.find("\n".join((own, *hidden)))
     quoted.extend(found for found in token.find(shown) if found not in tokens)
     return _Body(
-        "\n".join(plain)[: visible.MAX_TEXT] if plain else None,
-        "\n".join(html)[: visible.MAX_TEXT] if html else None,
+        "\n".join(plain)[: visible.MAX_TEXT] or None,
+        "\n".join(html)[: visible.MAX_TEXT] or None,
         tokens,
         tuple(quoted),
         tuple(dict.fromkeys(hosts))[: visible.MAX_HOSTS],

@@ -23,6 +23,7 @@ from monitor.model.mail import UNSAID, Authentication, AuthResult
 MAX_HEADERS = 20
 MAX_LENGTH = 16 * 1024
 _MAX_RESULTS = 100
+_MAX_COMMENT = 2000  # characters of a comment or a quoted string; a longer one counts as never closed
 
 _COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
@@ -132,7 +133,7 @@ def _clause(value: str, start: int) -> tuple[int, str, str]:
 
 def _end_of_comment(value: str, at: int) -> int:
     depth = 0
-    for found in _COMMENT_MARK.finditer(value, at):
+    for found in _COMMENT_MARK.finditer(value, at, at + _MAX_COMMENT):
         depth += {"(": 1, ")": -1}.get(found[0], 0)
         if depth == 0:
             return found.end()
@@ -140,7 +141,7 @@ def _end_of_comment(value: str, at: int) -> int:
 
 
 def _end_of_string(value: str, at: int) -> int:
-    for found in _STRING_MARK.finditer(value, at + 1):
+    for found in _STRING_MARK.finditer(value, at + 1, at + _MAX_COMMENT):
         if found[0] == '"':
             return found.end()
     return -1
