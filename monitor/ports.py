@@ -69,6 +69,10 @@ class Mailbox(Protocol):
         """Connect, log in, list the selectable folders, INBOX first."""
         ...
 
+    async def folders(self) -> tuple[Folder, ...]:
+        """The selectable folders that there are now, INBOX first (RFC 3501 section 6.3.8)."""
+        ...
+
     async def look(self, folder: Folder, mark: Mark | None, since: Instant) -> Look:
         """The messages of `folder` from `mark` on. Without a mark, or when UIDVALIDITY is another: those whose INTERNALDATE is on
         the day before `since` or later. Bounded in count and bytes; `Look.more` asks for another call."""

@@ -6,7 +6,8 @@ import asyncio
 import heapq
 
 from monitor.desk import Desk
-from monitor.model.facts import Closed, Entry, Judged, Looked
+from monitor.model.facts import Closed, Entry, Judged, Looked, WatchBlind, WatchRestored
+from monitor.model.instant import Instant
 from monitor.model.policy import Role
 from monitor.model.probe import MailboxName, ProbeId
 from monitor.rules import judge
@@ -42,7 +43,9 @@ class Judge:
         touched: set[ProbeId] = set()
         looked: set[MailboxName] = set()
         for entry in entries:
-            if isinstance(entry.fact, Looked):
+            if isinstance(entry.fact, WatchRestored | WatchBlind):
+                touched |= {probe for probe, state in self._desk.world.probes.items() if entry.fact.mailbox in self._watchers_of(state)}
+            elif isinstance(entry.fact, Looked):
                 looked.add(entry.fact.mailbox)
             elif not isinstance(entry.fact, Judged | Closed) and (probe := getattr(entry.fact, "probe", None)) is not None:
                 touched.add(probe)
@@ -72,16 +75,30 @@ class Judge:
             if state is None:
                 continue
             ruling = judge.judge(state, desk.world.mailbox(state.plan.route.mailbox), now, desk.world.jumps, holding)
+            unwatched = self._is_unwatched(state, now)
+            if ruling is not None and ruling.copy is None and state.taken and unwatched:
+                continue
             if ruling is not None and _is_news(state, ruling):
                 facts.append(_fact(state, ruling, desk))
-            if ruling is not None and now.reached(judge.watch_end(state)):
+            if ruling is not None and not unwatched and now.reached(judge.watch_end(state)):
                 facts.append(Closed(now, probe))
                 continue
             upcoming = [at.mono if at.process == now.process else now.mono - now.seconds_since(at) for at in judge.wake_at(state)]
-            for due in [due for due in upcoming if due > now.mono][:1]:
-                heapq.heappush(self._timers, (due, probe))
+            if future := [due for due in upcoming if due > now.mono]:
+                heapq.heappush(self._timers, (min(future), probe))
         if facts:
             await desk.commit(facts)
+
+    def _is_unwatched(self, state: ProbeState, now: Instant) -> bool:
+        """An earlier process left this probe, and since our start not all have spoken who may find its mail: while nobody watched,
+        silence meant nothing. Their first word, after a look at every folder or blind, comes back here."""
+        if state.last_attempt is None or state.last_attempt.process == now.process:
+            return False
+        return not all(self._desk.world.mailbox(name).known_to(now.process) for name in self._watchers_of(state))
+
+    def _watchers_of(self, state: ProbeState) -> list[MailboxName]:
+        boxes = self._desk.policy.mailboxes.items()
+        return [name for name, box in boxes if name == state.plan.route.mailbox or box.role is Role.HOLDING]
 
 
 def _is_news(state: ProbeState, ruling: Ruling) -> bool:

@@ -36,15 +36,19 @@ class Sorter:
         self._policy = policy
         self._held: dict[tuple[str, int, int], _Held] = {}
 
-    def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None) -> list[Fact]:
+    def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None, seen: Instant) -> list[Fact]:
         """The facts that a copy gives; none for unrelated mail, for a copy already sighted, and for one that is held."""
         found = reading.read(copy.raw, copy.truncated)
-        return self._facts(_Held(copy, where, unseen_since, found, self._desk.clock.now()))
+        return self._facts(_Held(copy, where, unseen_since, found, seen))
 
     def resort(self) -> list[Fact]:
         """Held refund mail again: a reply may have named it meanwhile, or nothing is left that could."""
         waiting, self._held = self._held, {}
         return [fact for held in waiting.values() for fact in self._facts(held)]
+
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
 
     def first_held(self, folder: str, uidvalidity: int) -> int | None:
         """The lowest UID of the folder that is still held: a restart must read on from there."""
@@ -154,11 +158,11 @@ class Sorter:
             policy = self._desk.policy
             signed = token.first_verified(policy.keys, policy.environment, policy.instance, [text for _, text in found.tokens])
             mine = [x for x in self._desk.world.leftovers if signed and x.probe == signed[1].probe]
-            for left in mine:
-                if (left.mailbox, left.folder, left.header_digest) == (name, copy.folder.name, found.header_digest):
-                    if left.uidvalidity == copy.uidvalidity:
-                        return []
-                    return [self._rehomed(held, left.probe)]
+            here = [x for x in mine if (x.mailbox, x.folder, x.header_digest) == (name, copy.folder.name, found.header_digest)]
+            if any((x.uidvalidity, x.uid) == (copy.uidvalidity, copy.uid) for x in here):
+                return []
+            if moved := [x for x in here if x.uidvalidity != copy.uidvalidity]:
+                return [self._rehomed(held, moved[0].probe)]
             if mine:
                 kind = ForeignKind.REPLAYED
         return [Foreign(held.seen, name, copy.folder.name, kind, found.digest)]

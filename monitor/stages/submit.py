@@ -102,6 +102,7 @@ class Submit:
             return
         while True:
             await self._retry_time(state)
+            await self._watched(state)
             await self._resumed()
             if self._stopping:
                 return
@@ -180,6 +181,14 @@ class Submit:
         if retry is not None and retry.retry_in is not None:
             waited = self._desk.clock.now().seconds_since(retry.at)
             await self._desk.clock.sleep(min(retry.retry_in, max(0.0, retry.retry_in - waited)))
+
+    async def _watched(self, state: ProbeState) -> None:
+        """What an earlier process planned waits, like a new plan, until the mailbox's watcher has said watching or blind."""
+        desk = self._desk
+        process = desk.clock.now().process
+        if state.plan.at.process != process:
+            while not desk.world.mailbox(state.plan.route.mailbox).known_to(process):
+                await desk.journal.wait(desk.journal.last)
 
     async def _resumed(self) -> None:
         while self._desk.world.paused is not None:

@@ -14,7 +14,7 @@ from monitor.desk import Desk
 from monitor.model.facts import Accepted, Attempted, CleanedUp, Fact, Looked, Scanned, Sighted, WatchBlind, WatchRestored
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause, Copy, Folder, Mark, Placement
-from monitor.model.policy import MailboxPolicy, Role
+from monitor.model.policy import MailboxPolicy
 from monitor.model.probe import MailboxName, ProbeId
 from monitor.ports import Mailbox, MailboxError
 from monitor.rules import placement, watch
@@ -37,15 +37,20 @@ class Watch:
                 tasks.create_task(watcher.run(LOGIN_SPREAD * number), name=f"watch {name}")
             async for entries in self._desk.follow(cursor):
                 for entry in entries:
-                    if isinstance(entry.fact, Attempted | Accepted):
-                        self._nudge(entry.fact.probe)
+                    if isinstance(entry.fact, Attempted):
+                        self._expect(entry.fact.probe)
+                    elif isinstance(entry.fact, Accepted):
+                        self._named()
 
-    def _nudge(self, probe: ProbeId) -> None:
-        """Wake the mailbox that should receive it, and those where it may be parked."""
+    def _expect(self, probe: ProbeId) -> None:
         state = self._desk.world.probes.get(probe)
-        for name, watcher in self._watchers.items():
-            if (state is not None and name == state.plan.route.mailbox) or watcher.parks:
-                watcher.nudge()
+        if state is not None and (watcher := self._watchers.get(state.plan.route.mailbox)):
+            watcher.expect()
+
+    def _named(self) -> None:
+        """A reply may have named refund mail that is held."""
+        for watcher in self._watchers.values():
+            watcher.reconsider()
 
 
 class Watcher:
@@ -60,13 +65,21 @@ class Watcher:
         self._marks: dict[str, Mark] = {}  # how far we read; the journal's marks stay behind what is held
         self._looked: dict[str, Instant] = {}  # folder -> when the last look at it began
         self._last_round: Instant | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._hunger = 0  # rounds in a row that a hunted probe stayed unseen
 
-    @property
-    def parks(self) -> bool:
-        return self._policy.role is Role.HOLDING
+    def expect(self) -> None:
+        """A probe is on its way: come back from IDLE when it should have been seen. One alarm serves all that come meanwhile."""
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(self._desk.policy.watch.sweep_after, self._ring)
 
-    def nudge(self) -> None:
+    def reconsider(self) -> None:
+        """Come back from IDLE now if there is mail that waits for a name."""
+        if self._sorter.holds:
+            self._mailbox.nudge()
+
+    def _ring(self) -> None:
+        self._alarm = None
         self._mailbox.nudge()
 
     async def run(self, delay: float = 0.0) -> None:
@@ -89,17 +102,8 @@ class Watcher:
 
     async def _connect(self) -> None:
         folders = await self._mailbox.open()
-        layout = placement.layout(folders, self._policy.folders)
-        if not layout.has_spam:
-            names = ", ".join(sorted(folder.name for folder in folders)[:20])
-            raise MailboxError(
-                BlindCause.FOLDER_MISSING,
-                f"no spam folder among: {names}",
-                f"name it in mailboxes.{self._policy.name}.folders.spam",
-            )
-        self._places = layout.places
         self._looked.clear()  # while we were away nobody looked
-        await self._round()
+        await self._round(folders)
         await self._desk.commit([WatchRestored(self._desk.clock.now(), self._policy.name, len(self._places))])
 
     async def _turn(self) -> None:
@@ -118,9 +122,11 @@ class Watcher:
         mine = (state for state in self._desk.world.probes.values() if state.plan.route.mailbox == self._policy.name)
         return [hunt for state in mine if (hunt := watch.hunt(state)) is not None]
 
-    async def _round(self) -> None:
-        """Look at every folder, INBOX first; a complete round is evidence of absence."""
+    async def _round(self, folders: tuple[Folder, ...] | None = None) -> None:
+        """Look at every folder that there is now, INBOX first; a complete round is evidence of absence. A filter that sorts mail away
+        may make its folder at the first mail."""
         began = self._desk.clock.now()
+        self._places = self._laid_out(await self._mailbox.folders() if folders is None else folders)
         for folder, where in self._places:
             await self._look(folder, where)
         self._last_round = began
@@ -128,6 +134,17 @@ class Watcher:
         self._hunger = self._hunger + 1 if any(not hunt.settled for hunt in hunts) else 0
         if hunts:
             await self._desk.commit([Looked(self._desk.clock.now(), self._policy.name, began, len(self._places))])
+
+    def _laid_out(self, folders: tuple[Folder, ...]) -> tuple[tuple[Folder, Placement], ...]:
+        layout = placement.layout(folders, self._policy.folders)
+        if not layout.has_spam:
+            names = ", ".join(sorted(repr(folder.name) for folder in folders)[:20])  # the server's words: nothing in them may act
+            raise MailboxError(
+                BlindCause.FOLDER_MISSING,
+                f"no spam folder among: {names}",
+                f"name it in mailboxes.{self._policy.name}.folders.spam",
+            )
+        return layout.places
 
     async def _look(self, folder: Folder, where: Placement) -> None:
         """Read what is new in one folder; facts and mark are committed as one."""
@@ -137,9 +154,10 @@ class Watcher:
             marks = desk.world.mailbox(self._policy.name).marks
             mark = self._marks.get(folder.name) or marks.get(folder.name)
             look = await self._mailbox.look(folder, mark, self._since(began))
+            seen = desk.clock.now()
             facts: list[Fact] = []
             for copy in look.copies:
-                facts.extend(await self._sort(copy, where))
+                facts.extend(await self._sort(copy, where, seen))
             held = self._sorter.first_held(folder.name, look.mark.uidvalidity)
             kept = replace(look.mark, next_uid=min(held or look.mark.next_uid, look.mark.next_uid))
             if marks.get(folder.name) != kept:
@@ -152,8 +170,8 @@ class Watcher:
                 break
         await self._resort()
 
-    async def _sort(self, copy: Copy, where: Placement) -> list[Fact]:
-        facts = self._sorter.sort(copy, where, self._looked.get(copy.folder.name))
+    async def _sort(self, copy: Copy, where: Placement, seen: Instant) -> list[Fact]:
+        facts = self._sorter.sort(copy, where, self._looked.get(copy.folder.name), seen)
         return [await self._with_moves(fact) if isinstance(fact, Sighted) else fact for fact in facts]
 
     async def _with_moves(self, fact: Sighted) -> Sighted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -62,9 +63,11 @@ class Log:
         level, event, message, fields = line
         if self._form is LogFormat.JSON:
             record = {"ts": at, "level": level.value, "event": event, "msg": message, "service": "mailcanary"}
-            print(json.dumps({**record, "environment": self._environment, **fields}), file=self._out, flush=True)
+            text = json.dumps({**record, "environment": self._environment, **fields})
         else:
-            print(f"{at} {level.value:<7} {message}", file=self._out, flush=True)
+            text = f"{at} {level.value:<7} {message}"
+        with contextlib.suppress(OSError, ValueError):  # a log that nobody takes any more (EPIPE, a full disk, closed) stops no watch
+            print(text, file=self._out, flush=True)
 
 
 def describe(fact: Fact) -> Line | None:

@@ -14,7 +14,7 @@ from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
 from monitor.edge.imap import answers
 from monitor.edge.imap.exchange import ANNOUNCED, NUDGED, Announced, Exchange, Nudged, Reply
-from monitor.edge.imap.stream import Malformed, Response, Stream, turns
+from monitor.edge.imap.stream import MAX_RESPONSES, Malformed, Response, Stream, turns
 from monitor.model.mail import BlindCause
 from monitor.ports import MailboxError
 
@@ -23,7 +23,6 @@ for _name in ("aioimaplib", "aioimaplib.aioimaplib"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 MAX_ANSWER = 4 * 1024 * 1024  # bytes between the sending of a command and its completion
-MAX_RESPONSES = 20_000  # kept for one command
 
 _UNTAGGED = re.compile(rb"\* (?:([0-9]{1,10}) )?([A-Za-z][A-Za-z0-9.-]*)(?: (.*))?\Z", re.DOTALL)
 _STATUS = re.compile(rb"(OK|NO|BAD)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
@@ -158,16 +157,12 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             if code in _KEPT_CODES:
                 exchange.codes[code] = argument
         if exchange is not None and kind in exchange.collect:
-            if len(exchange.responses) >= MAX_RESPONSES:
-                raise Malformed(f"more than {MAX_RESPONSES} responses to one command")
             exchange.responses.append(response)
 
     def _count(self, number: int, kind: bytes, exchange: Exchange | None) -> None:
         """Message counts. Trap: the library drops EXISTS and EXPUNGE that come during another command."""
         if kind == b"EXISTS":
-            if exchange is not None and exchange.selects:
-                self.exists = number
-            elif number > self.exists:
+            if number > self.exists:
                 self.arrived += number - self.exists
                 self._announce(exchange)
             self.exists = number
@@ -175,7 +170,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self.exists = max(0, self.exists - 1)
             self._announce(exchange)
         elif kind == b"RECENT":
-            if number > self._recent and not (exchange is not None and exchange.selects):
+            if number > self._recent:
                 self._announce(exchange)
             self._recent = number
 
@@ -193,6 +188,9 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self.capabilities = answers.capabilities(argument)
         status = match[1].upper().decode()
         self._deaf = exchange.secures and status == "OK"
+        if exchange.selects:  # from here on, and not from when the owner wakes up, a count is news
+            self.arrived = 0
+            self.changed = False
         exchange.put(Reply(status, code, text, tuple(exchange.responses), exchange.codes))
 
     # --- asking -------------------------------------------------------------------------------------------------
@@ -204,6 +202,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             raise self.error(BlindCause.PROTOCOL, f"{exchange.verb} while {self._exchange.verb} is under way: a bug of ours")
         self._exchange = exchange
         self._allowance = MAX_ANSWER
+        self._stream.room = MAX_RESPONSES
         return exchange
 
     def _tag(self) -> bytes:

@@ -51,7 +51,7 @@ class Exchange:
     tag: bytes
     verb: str
     collect: frozenset[bytes] = frozenset()
-    selects: bool = False  # EXISTS is the folder's size, no news
+    selects: bool = False  # the counts that it brings are the folder's size, no news
     patient: bool = False  # BYE comes before the reason (LOGIN, LOGOUT)
     secures: bool = False  # STARTTLS: nothing after its OK is the server's
     responses: list[Response] = field(default_factory=list)

@@ -43,7 +43,19 @@ class _Seen:
 class ImapMailbox:
     """One IMAP account over one connection (ports.Mailbox). Not for two tasks at once."""
 
-    __slots__ = ("_clock", "_connection", "_examined_at", "_idle_holds", "_nudged", "_policy", "_secrets", "_seen", "_tls", "_watch")
+    __slots__ = (
+        "_clock",
+        "_connection",
+        "_examined_at",
+        "_idle_holds",
+        "_nudged",
+        "_policy",
+        "_secrets",
+        "_seen",
+        "_tls",
+        "_wake",
+        "_watch",
+    )
 
     def __init__(self, policy: MailboxPolicy, watch: WatchPolicy, secrets: Secrets, tls: TlsSource, clock: Clock) -> None:
         self._policy = policy
@@ -56,6 +68,7 @@ class ImapMailbox:
         self._examined_at: Instant | None = None
         self._idle_holds = True
         self._nudged = False
+        self._wake: asyncio.Future[None] | None = None
 
     # --- the port -----------------------------------------------------------------------------------------------
 
@@ -68,6 +81,9 @@ class ImapMailbox:
         self._connection = await connect(self._policy, self._watch.command_timeout, self._secrets, self._tls)
         return await self._guarded(self._folders(self._connection))
 
+    async def folders(self) -> tuple[Folder, ...]:
+        return await self._guarded(self._folders(self._alive()))
+
     async def look(self, folder: Folder, mark: Mark | None, since: Instant) -> Look:
         """At most BATCH messages and MAX_LOOK bytes; a message costs at most MAX_RAW bytes."""
         return await self._guarded(self._look(self._alive(), folder, mark, since))
@@ -79,6 +95,8 @@ class ImapMailbox:
     def nudge(self) -> None:
         """End a running idle(), or the next one, at once."""
         self._nudged = True
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
         if self._connection is not None:
             self._connection.nudge()
 
@@ -254,26 +272,27 @@ class ImapMailbox:
             return False
         if self._idle_holds and "IDLE" in connection.capabilities:
             announced = await connection.idle(seconds)
-            self._nudged = False
             if announced is not None:
+                self._nudged = False
                 return announced
             self._idle_holds = False
         return await self._poll(connection, seconds)
 
-    async def _return_to_inbox(self, connection: Connection) -> None:
+    async def _return_to_inbox(self, connection: Connection) -> reading.Opened:
         """What came to INBOX while another folder was open was announced to nobody: compare."""
         self._examined_at = self._clock.now()
         opened = await reading.open_folder(connection, _INBOX)
         seen = self._seen
         if seen is None:
-            return
+            return opened
         if opened.uidvalidity != seen.mark.uidvalidity:
             self._seen = None
             connection.changed = True
         else:
             grown = connection.exists - seen.exists if opened.uidnext is None else opened.uidnext - seen.mark.next_uid
-            connection.arrived = max(0, grown)
-            connection.changed = connection.arrived > 0
+            connection.arrived = max(connection.arrived, grown)
+            connection.changed = connection.changed or connection.arrived > 0
+        return opened
 
     async def _poll(self, connection: Connection, seconds: float) -> bool:
         deadline = self._clock.now().plus(seconds)
@@ -283,13 +302,24 @@ class ImapMailbox:
             if connection.changed or left <= 0 or self._nudged:
                 self._nudged = False
                 return connection.changed
-            await self._clock.sleep(min(NOOP_EVERY, left))
+            await self._pause(connection, min(NOOP_EVERY, left))
+
+    async def _pause(self, connection: Connection, seconds: float) -> None:
+        """A sleep that a nudge and the end of the connection cut short."""
+        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait((sleep, self._wake, connection.gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._wake = None
+            sleep.cancel()
 
     async def _present(self, connection: Connection, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:
-        opened = await reading.open_folder(connection, folder)
+        inbox = folder.wire.upper() == _INBOX.wire  # opened so that news since the last look still count
+        opened = await (self._return_to_inbox(connection) if inbox else reading.open_folder(connection, folder))
         if opened.uidvalidity != uidvalidity:
             return ()
-        return tuple(await reading.search(connection, b"UID", reading.uid_set(sorted(uids))))
+        return tuple(await reading.which(connection, uids))
 
     # --- cleaning up --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from monitor.edge.imap import answers
@@ -17,6 +17,7 @@ WINDOW = 64 * 1024  # of each message in the first round trip
 MAX_RAW = 512 * 1024  # of one message in all, whatever its size
 MAX_LOOK = 2 * 1024 * 1024  # of all messages of one look, except that the first is always read
 
+_CHUNK = 100  # UIDs in one command line
 _SEARCH = frozenset({b"SEARCH", b"ESEARCH"})
 _FETCH = frozenset({b"FETCH"})
 
@@ -52,8 +53,6 @@ async def open_folder(connection: Connection, folder: Folder, verb: str = "EXAMI
     if uidvalidity is None:
         raise connection.error(BlindCause.PROTOCOL, f"the server names no UIDVALIDITY for the folder {answers.words(folder.name)}")
     connection.selected = name
-    connection.arrived = 0
-    connection.changed = False
     return Opened(uidvalidity, _whole(reply.codes.get(b"UIDNEXT")), reply.code == b"READ-ONLY")
 
 
@@ -66,6 +65,14 @@ async def search(connection: Connection, *criteria: bytes) -> list[int]:
         return answers.uids(reply.responses)
     except Malformed as error:
         raise _surprise(connection, error) from error
+
+
+async def which(connection: Connection, uids: Iterable[int]) -> list[int]:
+    """Those of `uids` that are in the open folder, ascending."""
+    found: list[int] = []
+    for chunk in chunks(uids):
+        found += sorted(set(chunk) & set(await search(connection, b"UID", uid_set(chunk))))
+    return found
 
 
 async def next_uid(connection: Connection) -> int:
@@ -161,6 +168,13 @@ async def _fetch(connection: Connection, uids: bytes, items: bytes) -> Harvest:
         elif message.exists or items == b"(UID)":
             messages[message.uid] = message
     return Harvest(messages, unreadable)
+
+
+def chunks(uids: Iterable[int]) -> Iterator[list[int]]:
+    """The UIDs, ascending and each once, in pieces that fit into a command line (RFC 7162 section 4: 8,192 octets)."""
+    wanted = sorted({uid for uid in uids if 0 < uid <= MAX_UID})
+    for start in range(0, len(wanted), _CHUNK):
+        yield wanted[start : start + _CHUNK]
 
 
 def uid_set(uids: Sequence[int]) -> bytes:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.edge.imap.connection import Connection
-from monitor.edge.imap.reading import open_folder, search, uid_set
+from monitor.edge.imap.reading import chunks, open_folder, search, uid_set, which
 from monitor.model.mail import Folder
-
-_CHUNK = 100  # UIDs in one command line
 
 
 async def remove(connection: Connection, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:
@@ -16,12 +14,10 @@ async def remove(connection: Connection, folder: Folder, uidvalidity: int, uids:
     opened = await open_folder(connection, folder, "SELECT")
     gone: list[int] = []
     if opened.uidvalidity == uidvalidity and not opened.read_only:
-        wanted = sorted({uid for uid in uids if uid > 0})
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
+        for chunk in chunks(uids):
             if not await _expunge(connection, chunk):
                 break
-            left = set(await search(connection, b"UID", uid_set(chunk)))
+            left = set(await which(connection, chunk))
             gone += [uid for uid in chunk if uid not in left]
     return tuple(gone)
 
@@ -32,7 +28,7 @@ async def _expunge(connection: Connection, uids: Sequence[int]) -> bool:
     if connection.capabilities & {"UIDPLUS", "IMAP4REV2"}:
         return await _flag(connection, b"+FLAGS.SILENT", names) and (await connection.run("UID EXPUNGE", names)).ok
     # A bare EXPUNGE takes every message that bears \Deleted, the owner's as well: only if ours are the only ones.
-    ours = set(await search(connection, b"UID", names))
+    ours = set(await which(connection, uids))
     before = set(await search(connection, b"DELETED"))
     if before - ours:
         return False

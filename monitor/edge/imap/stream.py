@@ -11,6 +11,7 @@ MAX_LINE = 1024 * 1024  # a SEARCH answer with 130,000 UIDs
 MAX_LITERAL = 640 * 1024  # the largest piece of a message that we ask for, and some air
 MAX_RESPONSE = 2 * 1024 * 1024
 MAX_PARTS = 4096
+MAX_RESPONSES = 20_000  # to one command, noise included: two million empty lines would hold up the loop for seconds
 
 _LITERAL = re.compile(rb"(?:^|[ (\[])~?\{([0-9]{1,19})\+?\}\Z")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -33,9 +34,10 @@ class Stream:
     """Cuts what arrives into responses. Replaces aioimaplib's recursive _handle_responses (trap 3), which also takes any text
     ending in {n} for a literal (10) and counts parentheses inside strings (9)."""
 
-    __slots__ = ("_buffer", "_need", "_parts", "_scanned", "_size")
+    __slots__ = ("_buffer", "_need", "_parts", "_scanned", "_size", "room")
 
     def __init__(self) -> None:
+        self.room = MAX_RESPONSES  # renewed for each command
         self._buffer = bytearray()
         self._parts: Response = []
         self._size = 0  # bytes in _parts
@@ -71,6 +73,9 @@ class Stream:
                 whole.append(self._parts)
                 self._parts = []
                 self._size = 0
+                self.room -= 1
+                if self.room < 0:
+                    raise Malformed(f"more than {MAX_RESPONSES} responses to one command")
         if start:
             del buffer[:start]
             self._scanned = max(0, self._scanned - start)
