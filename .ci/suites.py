@@ -1,0 +1,149 @@
+"""Runs the test suites one after the other, each within a time budget, and prints one table and one closing line.
+
+A suite is a folder of tests/, and `house` the files directly in it. Non-zero when a test fails, when a suite is over its budget, or when
+it executes no test: a suite that silently runs nothing is how a green build lies. Only `real` may be skipped whole, and only outside CI.
+
+    python .ci/suites.py [SUITE ...]          BUDGET_FACTOR=3 python .ci/suites.py
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+
+# seconds on two cores; in the order in which they run: what fails fastest and says most comes first
+BUDGETS = {
+    "house": 60,
+    "rules": 90,
+    "model": 10,
+    "views": 40,
+    "settings": 75,
+    "stages": 60,
+    "surface": 45,
+    "edge": 180,
+    "lab": 60,
+    "acceptance": 420,
+    "real": 300,
+}
+UNPLANNED = 60  # the budget of a folder that is not listed yet
+GIVE_UP = 3  # a suite that takes this many budgets is stopped
+MAY_BE_SKIPPED = ("real",)  # needs root and Debian packages
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one suite. `trouble`: why it does not count as passed, beside failed tests."""
+
+    suite: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    budget: float
+    trouble: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.failed and not self.trouble
+
+
+def main(names: list[str]) -> int:
+    known = suites()
+    if unknown := [name for name in names if name not in known]:
+        print(f"no such suite: {', '.join(unknown)} (there are: {', '.join(known)})", file=sys.stderr)
+        return 2
+    factor = float(os.environ.get("BUDGET_FACTOR", "1"))
+    results = []
+    for suite in names or known:
+        print(f"--- {suite}", flush=True)
+        results.append(run(suite, BUDGETS.get(suite, UNPLANNED) * factor))
+    print()
+    print(f"{'suite':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'budget':>8}")
+    for r in results:
+        print(f"{r.suite:<12}{r.passed:>8}{r.failed:>8}{r.skipped:>9}{r.seconds:>9.1f}{r.budget:>8.0f}  {r.trouble}".rstrip())
+    print(f"{'all':<45}{sum(r.seconds for r in results):>5.1f}{sum(r.budget for r in results):>8.0f}")
+    failed = sum(r.failed for r in results) + sum(1 for r in results if r.trouble)
+    print(f"{sum(r.passed for r in results)} passed, {failed} failed, {sum(r.skipped for r in results)} skipped", flush=True)
+    return 0 if all(r.good for r in results) else 1
+
+
+def suites() -> list[str]:
+    """The listed ones, then any other folder that holds tests."""
+    found = {at.relative_to(TESTS).parts[0] for at in TESTS.glob("*/**/test_*.py")}
+    return [*BUDGETS, *sorted(found - BUDGETS.keys())]
+
+
+def run(suite: str, budget: float) -> Result:
+    files = sorted(TESTS.glob("test_*.py")) if suite == "house" else sorted((TESTS / suite).glob("**/test_*.py"))
+    if not files:
+        return Result(suite, 0, 0, 0, 0.0, budget, f"holds no test file ({'tests/test_*.py' if suite == 'house' else f'tests/{suite}'})")
+    where = files if suite == "house" else [TESTS / suite]
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-rs", "-o", "junit_family=xunit1", f"--junitxml={report}", *map(str, where)]
+        began = time.monotonic()
+        pytest = subprocess.Popen(command, cwd=TESTS.parent, stdin=subprocess.DEVNULL)
+        try:
+            code = pytest.wait(budget * GIVE_UP)
+        except subprocess.TimeoutExpired:
+            stop(pytest)
+            return Result(suite, 0, 0, 0, time.monotonic() - began, budget, f"STOPPED: not done after {GIVE_UP} budgets")
+        except KeyboardInterrupt:
+            stop(pytest)
+            raise
+        seconds = time.monotonic() - began
+        passed, failed, skipped = count(report)
+    return Result(suite, passed, failed, skipped, seconds, budget, trouble(suite, code, passed, failed, skipped, seconds - budget))
+
+
+def stop(pytest: subprocess.Popen[bytes]) -> None:
+    """By an interrupt, so that fixtures take down the servers that they started; by force when that does not help."""
+    pytest.send_signal(signal.SIGINT)
+    try:
+        pytest.wait(30)
+    except subprocess.TimeoutExpired:
+        pytest.kill()
+        pytest.wait()
+
+
+def count(report: Path) -> tuple[int, int, int]:
+    """(passed, failed or broken, skipped) from pytest's JUnit file; zeros when it wrote none."""
+    if not report.exists():
+        return 0, 0, 0
+    root = ET.parse(report).getroot()  # noqa: S314 - our own pytest wrote it
+    total, failed, skipped = 0, 0, 0
+    for suite in root.iter("testsuite"):
+        total += int(suite.get("tests", "0"))
+        failed += int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
+        skipped += int(suite.get("skipped", "0"))
+    return max(0, total - failed - skipped), failed, skipped
+
+
+def trouble(suite: str, code: int, passed: int, failed: int, skipped: int, over: float) -> str:
+    if not passed and not failed:
+        if not skipped:
+            return f"executed no test (pytest ended with {code})"
+        if suite not in MAY_BE_SKIPPED or os.environ.get("CI"):
+            return "every test was skipped, see above why"
+        return ""
+    if over > 0:
+        return f"OVER BUDGET by {over:.1f} s"
+    if code and not failed:
+        return f"pytest ended with {code}"
+    return ""
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
