@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +28,9 @@ from monitor.model.verdict import Reason, Verdict
 from monitor.settings import load
 from monitor.surface.matrix import Matrix
 
-ROUND = 3.0  # seconds between two probes of a route
+ROUND = 2.0  # seconds between two probes of a route
 TRANSIT = 0.6  # seconds that the demo's providers take: slow enough to watch
+HEALTHY = 3  # rounds before the deploy
 ACT_DEADLINE = 25.0
 STORY = 14  # lines of the story that stay on the screen
 
@@ -71,8 +73,7 @@ async def _acts(stage: Stage, deploy: Callable[[str], None]) -> bool:
     """The four acts; False at the first that does not happen."""
     app, bare = PathName("app"), PathName("bare-smtp")
     stage.title("act 1: the shop runs v1; every route is probed")
-    start = stage.now()
-    if not await stage.until("every route passes", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
+    if not await stage.until(f"every route passes, {HEALTHY} rounds", lambda: stage.passes(HEALTHY)):
         return False
     stage.title("act 2: deploy v2 flips one line: the shop's refund mail goes to a holding store")
     deploy("v2")
@@ -99,6 +100,7 @@ class Stage:
         self._matrix = Matrix(app.desk)
         self._lines: list[Text] = []
         self._told: dict[Route, Reason] = {}
+        self._passed: Counter[Route] = Counter()
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self._live: Live | None = None
         self._began = self.now()
@@ -132,6 +134,10 @@ class Stage:
         self._say(Text(f"  seen after {self.now().seconds_since(began):.1f} s: {what}", style="green"))
         return True
 
+    def passes(self, rounds: int) -> bool:
+        """Every route has passed at least so often."""
+        return all(self._passed[route] >= rounds for route in self._app.desk.policy.routes)
+
     def all_judged(self, paths: tuple[PathName, ...], reason: Reason, since: Instant, mailbox: str = "") -> bool:
         """The latest probe of every route of these paths, planned after `since`, was judged so."""
         world = self._app.desk.world
@@ -148,6 +154,8 @@ class Stage:
 
     def _note(self, entry: Entry) -> None:
         self._matrix.note(entry)
+        if isinstance(entry.fact, Judged) and entry.fact.revision == 0 and entry.fact.reason is Reason.PASS:
+            self._passed[entry.fact.route] += 1
         match entry.fact:
             case Judged(revision=0) as fact if self._told.get(fact.route) != fact.reason:
                 self._told[fact.route] = fact.reason

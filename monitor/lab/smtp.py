@@ -31,7 +31,7 @@ class _Protocol(SMTP):
     def __init__(self, site: "SmtpServer", paths: tuple[str, ...], **options: Any) -> None:
         self._site = site
         self._paths = paths
-        super().__init__(_Handler(site, paths), **options)
+        super().__init__(_Reception(site, paths), **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._site.connections) >= MAX_CONNECTIONS:
@@ -56,7 +56,7 @@ class _Protocol(SMTP):
             await super().push(status)
 
 
-class _Handler:
+class _Reception:
     """aiosmtpd's hooks: each asks the faults and the relay."""
 
     def __init__(self, site: "SmtpServer", paths: tuple[str, ...]) -> None:
@@ -136,7 +136,7 @@ class SmtpServer:
             hostname=RELAY_HOST,
             ident="ESMTP mailcanary lab",
             timeout=SESSION_SECONDS,
-            authenticator=_Handler(self, paths).authenticate if self.credentials else None,
+            authenticator=_Reception(self, paths).authenticate if self.credentials else None,
             auth_required=False,
             auth_require_tls=False,
             auth_exclude_mechanism=[] if self.credentials else ["PLAIN", "LOGIN"],

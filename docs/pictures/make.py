@@ -1,0 +1,82 @@
+"""Makes docs/pictures/*.svg from real runs: `python docs/pictures/make.py`.
+
+The demo runs in a pseudo-terminal; a terminal emulator reads along; what stands on its screen is drawn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pyte
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+COLUMNS, LINES = 112, 27
+DEADLINE = 60.0
+COLOURS = {"default": "", "brown": "yellow"}
+
+
+def main() -> int:
+    """The demo at the moment when all app routes are misrouted, just before the rollback."""
+    screen = _run([sys.executable, "-m", "monitor", "demo"], "act 3")
+    if screen is None:
+        print("the demo did not reach act 3", file=sys.stderr)
+        return 1
+    _draw(screen, HERE / "demo.svg", "mailcanary demo")
+    return 0
+
+
+def _run(command: list[str], until: str) -> pyte.Screen | None:
+    """The screen of `command` when `until` first stands on it; None if it never does."""
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.ByteStream(screen)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True) as process:
+        os.close(slave)
+        deadline = time.monotonic() + DEADLINE
+        try:
+            while time.monotonic() < deadline:
+                if not select.select([master], [], [], 1.0)[0]:
+                    continue
+                try:
+                    stream.feed(os.read(master, 65536))
+                except OSError:
+                    return None
+                if any(until in line for line in screen.display):
+                    return screen
+        finally:
+            process.terminate()
+            os.close(master)
+    return None
+
+
+def _draw(screen: pyte.Screen, path: Path, title: str) -> None:
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
+        for row in range(LINES):
+            line = Text()
+            for column in range(COLUMNS):
+                cell = screen.buffer[row][column]
+                colour = COLOURS.get(cell.fg, f"#{cell.fg}" if len(cell.fg) == 6 else cell.fg)
+                line.append(cell.data, style=f"{'bold ' if cell.bold else ''}{colour}".strip() or None)
+            line.rstrip()
+            console.print(line, no_wrap=True, crop=True)
+        drawn = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)  # no font from elsewhere
+        path.write_text(drawn, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
