@@ -50,7 +50,7 @@ class Judge:
             elif not isinstance(entry.fact, Judged | Closed) and (probe := getattr(entry.fact, "probe", None)) is not None:
                 touched.add(probe)
         if looked:
-            touched |= {probe for probe, state in self._desk.world.probes.items() if state.plan.route.mailbox in looked and state.hunted}
+            touched |= {state.plan.probe for name in looked for state in self._desk.world.probes_to(name) if state.hunted}
         return touched
 
     def _until_next(self) -> float:

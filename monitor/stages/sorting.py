@@ -102,12 +102,9 @@ class Sorter:
 
     def _open_probes(self) -> list[ProbeState]:
         """Those that may lie here: of this mailbox; in a holding mailbox, of any."""
-        anywhere = self._policy.role is Role.HOLDING
-        return [
-            state
-            for state in self._desk.world.probes.values()
-            if state.first_attempt is not None and (anywhere or state.plan.route.mailbox == self._policy.name)
-        ]
+        world = self._desk.world
+        candidates = world.probes.values() if self._policy.role is Role.HOLDING else world.probes_to(self._policy.name)
+        return [state for state in candidates if state.first_attempt is not None]
 
     def _awaits_an_answer(self) -> bool:
         """An attempt to this mailbox is younger than missing_after and unseen: the mail may yet turn out to be its."""

@@ -119,8 +119,7 @@ class Watcher:
             await self._resort()
 
     def _hunts(self) -> list[watch.Hunt]:
-        mine = (state for state in self._desk.world.probes.values() if state.plan.route.mailbox == self._policy.name)
-        return [hunt for state in mine if (hunt := watch.hunt(state)) is not None]
+        return [hunt for state in self._desk.world.probes_to(self._policy.name) if (hunt := watch.hunt(state)) is not None]
 
     async def _round(self, folders: tuple[Folder, ...] | None = None) -> None:
         """Look at every folder that there is now, INBOX first; a complete round is evidence of absence. A filter that sorts mail away
@@ -214,9 +213,9 @@ class Watcher:
                     await desk.commit(facts)
 
     def _since(self, now: Instant) -> Instant:
-        """How far back to read in a folder of which we hold no mark."""
-        planned = [state.plan.at for state in self._desk.world.probes.values()]
-        return min(planned, key=lambda at: at.utc, default=now)
+        """How far back to read in a folder of which we hold no mark: to the oldest probe that is not closed."""
+        oldest = next(iter(self._desk.world.probes.values()), None)
+        return oldest.plan.at if oldest else now
 
     async def _blind(self, error: MailboxError) -> None:
         known = self._desk.world.mailbox(self._policy.name)

@@ -99,6 +99,7 @@ class World:
 
     seq: int = 0
     probes: dict[ProbeId, ProbeState] = field(default_factory=dict)
+    addressed: dict[MailboxName, list[ProbeId]] = field(default_factory=dict)  # the same probes by their mailbox
     mailboxes: dict[MailboxName, MailboxState] = field(default_factory=dict)
     routes: dict[str, RouteState] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
@@ -106,6 +107,10 @@ class World:
     paused: Paused | None = None
     started: Started | None = None
     jumps: list[ClockJumped] = field(default_factory=list)
+
+    def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
+        """The probes of this mailbox that are not closed, in the order of their planning."""
+        return [self.probes[probe] for probe in self.addressed.get(mailbox, ())]
 
     def mailbox(self, name: MailboxName) -> MailboxState:
         return self.mailboxes.setdefault(name, MailboxState())
@@ -124,7 +129,9 @@ class World:
         self.seq = entry.seq
         match entry.fact:
             case ProbePlanned() as fact:
+                self._forget(fact.probe)
                 self.probes[fact.probe] = ProbeState(fact, entry.seq)
+                self.addressed.setdefault(fact.route.mailbox, []).append(fact.probe)
                 self.route(fact.route).planned = fact.at
             case Attempted() | Accepted() | Deferred() | Refused() | SubmitUnknown() | SubmitError() | Withheld() | Withdrawn() as fact:
                 self._submission(entry.seq, fact)
@@ -194,7 +201,7 @@ class World:
             case Withheld():
                 state.withheld = fact
             case Withdrawn():
-                del self.probes[fact.probe]
+                self._forget(fact.probe)
         state.outcome_seq = seq
 
     def _spend(self, at: Instant, route: Route) -> None:
@@ -215,14 +222,20 @@ class World:
                 leftover.uidvalidity, leftover.uid = fact.uidvalidity, fact.uid
                 return
 
+    def _forget(self, probe: ProbeId) -> ProbeState | None:
+        state = self.probes.pop(probe, None)
+        if state is not None:
+            self.addressed[state.plan.route.mailbox].remove(probe)
+        return state
+
     def _looked(self, seq: int, fact: Looked) -> None:
         self.mailbox(fact.mailbox).last_look = fact
-        for state in self.probes.values():
-            if state.plan.route.mailbox == fact.mailbox and state.hunted:
+        for state in self.probes_to(fact.mailbox):
+            if state.hunted:
                 state.unseen_look, state.unseen_look_seq = fact, seq
 
     def _closed(self, fact: Closed) -> None:
-        state = self.probes.pop(fact.probe, None)
+        state = self._forget(fact.probe)
         if state is None:
             return
         for seen in state.seen:
