@@ -55,7 +55,7 @@ def until_next_round(hunts: Sequence[Hunt], last_round: Instant | None, hunger: 
             waits.append(max(policy.sweep_after - now.seconds_since(hunt.since), floor - age))
         elif not hunt.settled:
             waits.append(pause - age)
-        if not last_round.reached(hunt.proof_at):
+        if not hunt.settled and not last_round.reached(hunt.proof_at):
             waits.append(max(-now.seconds_since(hunt.proof_at), 0.0))
     return min(waits)
 

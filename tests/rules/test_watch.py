@@ -67,7 +67,7 @@ SEEN = Hunt(since=at(2), proof_at=at(2), settled=True)
         pytest.param([FRESH], 295, 15, 300, 0.0, id="proof is due at missing_at at once"),
         pytest.param([FRESH], 299.9, 15, 301, 0.0, id="a look just before missing_at proves nothing: at once"),
         pytest.param([FRESH], 300, 15, 301, 74.0, id="proven: only a late arrival is waited for"),
-        pytest.param([SEEN], 1, 0, 2, 0.0, id="just seen: once for a second copy"),
+        pytest.param([SEEN], 1, 0, 2, 5.0, id="just seen: once for a second copy, sweep_after"),
         pytest.param([SEEN], 3, 0, 3.5, 4.5, id="just seen: once more, sweep_after the last round, so that many probes share it"),
         pytest.param([SEEN], 7, 0, 8, 299.0, id="seen and swept: the safety net"),
         pytest.param([SEEN, FRESH], 8, 1, 9, 6.5, id="the hungriest decides"),
