@@ -23,6 +23,7 @@ from monitor.edge.ownership import MailboxOwned, OwnershipError
 from monitor.model.policy import Policy, RoutePolicy
 from monitor.model.probe import Purpose, Route
 from monitor.model.verdict import Verdict
+from monitor.ports import JournalUnwritable
 from monitor.settings import SettingsError, parse_duration
 from monitor.surface.report import print_table, probe_report
 from monitor.views.probes import ProbeState
@@ -34,7 +35,7 @@ def call(arguments: argparse.Namespace) -> int:
         return run_loop(_probe(policy, arguments.format))
     except MailboxOwned as error:
         raise UsageError(f"{error}; nothing was sent") from None
-    except (JournalError, OwnershipError) as error:
+    except (JournalError, JournalUnwritable, OwnershipError) as error:
         print(error, file=sys.stderr)
         return 4
 

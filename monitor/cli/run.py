@@ -18,6 +18,7 @@ from monitor.cli.configured import policy_of
 from monitor.edge.journal import JournalError
 from monitor.edge.ownership import OwnershipError
 from monitor.model.policy import Policy
+from monitor.ports import JournalUnwritable
 from monitor.surface.api import Api
 from monitor.surface.log import Level, Log, LogFormat
 
@@ -31,7 +32,7 @@ def call(arguments: argparse.Namespace) -> int:
         form = "text" if sys.stderr.isatty() else "json"
     try:
         return run_loop(_serve(policy, LogFormat(form)))
-    except (JournalError, OwnershipError) as error:
+    except (JournalError, JournalUnwritable, OwnershipError) as error:
         print(error, file=sys.stderr)
         return 4
 
@@ -55,6 +56,8 @@ async def _serve(policy: Policy, form: LogFormat) -> int:
     async with assembled(policy, exclusive=False) as app:
         log = Log(form, policy.environment, lambda: app.edges.clock.now().iso())
         app.journal.fold_into(log.tell)
+        reload = "SIGHUP: this version does not reload its configuration; restart to apply a change (probes in flight stay in flight)"
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.say(Level.WARNING, "not_reloaded", reload))
         try:
             async with serving(app), app.running(schedule=True):
                 log.say(Level.INFO, "listening", f"listening on {policy.listen.host}:{policy.listen.port}")

@@ -12,6 +12,7 @@ from monitor.desk import Desk
 from monitor.model.mail import AuthResult, Placement
 from monitor.model.probe import ProbeId, Route
 from monitor.model.verdict import Reason, Verdict, worst
+from monitor.rules.words import lapse
 from monitor.views.probes import ProbeState
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow", Verdict.ERROR: "magenta"}
@@ -141,7 +142,7 @@ def speed(row: Row) -> str:
     transit, submission = row["transit_seconds"], row["submission_seconds"]
     if not isinstance(transit, float) or not isinstance(submission, float):
         return "-"
-    return f"{transit:.1f} s (+{submission:.1f} s to submit)"
+    return f"{lapse(transit)} (+{lapse(submission)} to submit)"
 
 
 def seen(row: Row) -> str:
