@@ -242,7 +242,7 @@ def _notes(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report)
         report.note(("listen",), "has no tokens and is no loopback address: /v1 stays closed", "write tokens:, or host: 127.0.0.1")
     for name in settings.paths:
         load = sum(_DAY / route.every for route in routes if route.route.path == name)
-        budget = next((path_budget(settings, route.route) for route in routes if route.route.path == name), None)
+        budget = next((path_budget(settings, route.route.path) for route in routes if route.route.path == name), None)
         _over(("paths", name), load, budget, report)
     for name in settings.mailboxes:
         load = sum(_DAY / route.every for route in routes if route.route.mailbox == name)

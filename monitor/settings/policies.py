@@ -36,7 +36,7 @@ from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath
 from monitor.settings.mail_shape import HttpShape, LocaleShape, MailboxShape, SmtpShape
 from monitor.settings.report import Report
-from monitor.settings.routes import PlannedRoute
+from monitor.settings.routes import PlannedRoute, path_budget
 from monitor.settings.scalars import duration
 from monitor.settings.shape import Settings
 
@@ -118,7 +118,7 @@ class Maker:
             retry_backoff=_first(shape.retry_backoff, general.retry_backoff),
             retry_for=retry_for,
             unreachable_for=_first(shape.unreachable_for, general.unreachable_for),
-            daily_budget=shape.daily_budget or self._settings.budgets.per_path,
+            daily_budget=path_budget(self._settings, name),
         )
 
     def _smtp(self, shape: SmtpShape, at: KeyPath) -> SmtpPath:

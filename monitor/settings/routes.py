@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from monitor.model.policy import Role
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.settings.faults import KeyPath
+from monitor.settings.mail_shape import HttpShape
 from monitor.settings.scalars import duration
 from monitor.settings.shape import DeadlinesOverride, RouteShape, Settings
 
@@ -58,7 +59,7 @@ def planned(settings: Settings) -> tuple[PlannedRoute, ...]:
     for route, entry, at in listed:
         own = entry.deadlines if entry else _NO_OVERRIDE
         fitting = max(
-            _DAY * by_path[route.path] / path_budget(settings, route), _DAY * by_mailbox[route.mailbox] / mailbox_budget(settings, route)
+            _DAY * by_path[route.path] / path_budget(settings, route.path), _DAY * by_mailbox[route.mailbox] / mailbox_budget(settings, route)
         )
         default = max(_EVERY, math.ceil(round(fitting / _SCHEDULED_SHARE / 10, 3)) * 10.0)
         resolved.append(
@@ -82,8 +83,10 @@ def deadlines(settings: Settings, own: DeadlinesOverride = _NO_OVERRIDE) -> Dead
     return Deadlines(own.late or general.late, missing, own.give_up or general.give_up, watch_until)
 
 
-def path_budget(settings: Settings, route: Route) -> int:
-    return settings.paths[route.path].daily_budget or settings.budgets.per_path
+def path_budget(settings: Settings, path: PathName) -> int:
+    """An application has real work with each refund; a relay only passes a message on."""
+    shape = settings.paths[path]
+    return shape.daily_budget or settings.budgets.per_path or (300 if isinstance(shape, HttpShape) else 2000)
 
 
 def mailbox_budget(settings: Settings, route: Route) -> int:

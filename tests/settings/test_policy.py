@@ -41,7 +41,7 @@ def test_defaults(read, tmp_path):
     assert relay.carriers == (Carrier.HEADER, Carrier.MESSAGE_ID, Carrier.BODY, Carrier.REFUND_NUMBER)
     assert [locale.tag for locale in relay.locales] == ["en-GB"]
     assert (relay.attempt_timeout, relay.retry_backoff, relay.retry_for, relay.unreachable_for) == (30, 60, 2100, 15)
-    assert (relay.daily_budget, box.daily_budget) == (300, 400)
+    assert (relay.daily_budget, box.daily_budget) == (2000, 600)
     assert (box.host, box.port, box.security, box.username, box.role) == ("imap.gmail.com", 993, Security.TLS, "a@gmail.com", Role.SEED)
     assert box.password == SecretRef(SecretSource.ENV, "GMAIL")
     assert (box.plus_tags, box.clean_up, box.clean_up_after, box.authserv_ids) == (True, True, 86400, ())
@@ -154,12 +154,14 @@ def test_retry_ends_with_the_watch(read):
 
 def test_the_default_interval_fits_the_budgets(read):
     """What nobody wrote must not use up a budget by noon; what somebody wrote stands, with a note."""
-    two = read(GOOD)
+    narrow = ("", "budgets: {per_path: 300}\n")
+    two = read(changed(narrow))
     assert {route.every for route in two.policy.routes.values()} == {600}
     assert [note.key for note in two.notes] == ["listen"]
-    one = read(changed(("    provider: fastmail\n", "    provider: fastmail\n    role: holding\n")))
+    one = read(changed(narrow, ("    provider: fastmail\n", "    provider: fastmail\n    role: holding\n")))
     assert {route.every for route in one.policy.routes.values()} == {300}
-    written = read(changed(("", "schedule: {every: 5m}\nlisten: {host: localhost}\n")))
+    assert {route.every for route in read(GOOD).policy.routes.values()} == {300}, "a relay has room for every mailbox"
+    written = read(changed(narrow, ("", "schedule: {every: 5m}\nlisten: {host: localhost}\n")))
     assert {route.every for route in written.policy.routes.values()} == {300}
     assert [str(note) for note in written.notes] == [
         "config.yaml:7: paths.relay: is due 576 probes a day but may have 300; write a longer every:, or a daily_budget: that fits"
