@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -29,11 +31,34 @@ def main(argv: Sequence[str]) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our stdout is gone; that is its right
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        return 0
+    except BrokenPipeError:  # its reader left before there was a result: no exit code that means something else
+        _silence()
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except Exception as error:  # whoever reads exit codes must not take a bug for broken mail
+        traceback.print_exc()
+        print(f"mailcanary {arguments.command}: a fault of our own: {error!r}", file=sys.stderr)
+        return 4
+
+
+def tell(text: str) -> None:
+    """Print a result on stdout. Its reader may be gone, which is its right and changes no verdict."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+    except OSError as error:
+        print(f"stdout: {error.strerror}; the result could not be written", file=sys.stderr)
+        _silence()
+
+
+def _silence() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's last flush finds nothing to complain of."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def config_path(given: str | None) -> Path:

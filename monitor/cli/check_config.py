@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor.app import build_edges
+from monitor.cli import tell
 from monitor.cli.configured import policy_of
 from monitor.cli.run import run_loop
 from monitor.model.policy import MailboxPolicy, PathPolicy, Policy
 from monitor.model.submission import Declined, Misconfigured, Postponed, Taken, Unanswered, Unreached
 from monitor.ports import Mailbox, MailboxError, Submitter
 from monitor.rules import placement
+from monitor.surface.plain import one_line
 
 PARALLEL = 8  # logins at a time
 
@@ -35,7 +37,7 @@ def call(arguments: argparse.Namespace) -> int:
     trials = run_loop(_live(policy)) if arguments.live else []
     if arguments.format == "json":
         rows = [{"what": trial.what, "ok": trial.ok, "detail": trial.detail} for trial in trials]
-        print(json.dumps({"schema": "mailcanary.check-config/v1", "ok": all(t.ok for t in trials), "live": arguments.live, "trials": rows}))
+        tell(json.dumps({"schema": "mailcanary.check-config/v1", "ok": all(t.ok for t in trials), "live": arguments.live, "trials": rows}))
     else:
         _print(policy, trials)
     return 0 if all(trial.ok for trial in trials) else 2
@@ -88,9 +90,15 @@ async def _mailbox(policy: MailboxPolicy, mailbox: Mailbox, gate: asyncio.Semaph
 
 def _print(policy: Policy, trials: list[Trial]) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    with console.capture() as text:
+        _print_on(console, policy, trials)
+    tell(text.get())
+
+
+def _print_on(console: Console, policy: Policy, trials: list[Trial]) -> None:
     for trial in trials:
         console.print(
-            Text("ok   " if trial.ok else "FAIL ", style="green" if trial.ok else "bold red") + Text(f"{trial.what}: {trial.detail}")
+            Text("ok   " if trial.ok else "FAIL ", style="green" if trial.ok else "bold red") + Text(one_line(f"{trial.what}: {trial.detail}"))
         )
     bad = sum(1 for trial in trials if not trial.ok)
     size = f"{len(policy.paths)} paths, {len(policy.mailboxes)} mailboxes, {len(policy.routes)} routes"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 
 from monitor.cli import UsageError, config_path
 from monitor.edge.secret import SystemSecrets
@@ -11,8 +13,13 @@ from monitor.rules import rehearse
 from monitor.settings import SettingsError, load
 
 
-def policy_of(arguments: argparse.Namespace) -> Policy:
-    """The policy of --config, templates tried out. Raises UsageError with one line per fault."""
+def noted(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr)
+
+
+def policy_of(arguments: argparse.Namespace, tell: Callable[[str], None] = noted) -> Policy:
+    """The policy of --config, templates tried out; `tell` hears of what is allowed but probably not meant. Raises UsageError with one line
+    per fault."""
     try:
         loaded = load(config_path(arguments.config), SystemSecrets())
     except SettingsError as error:
@@ -24,4 +31,6 @@ def policy_of(arguments: argparse.Namespace) -> Policy:
     ]
     if faults:
         raise UsageError(str(SettingsError(faults)))
+    for note in loaded.notes:
+        tell(str(note))
     return loaded.policy

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monitor.cli import UsageError
-from monitor.edge.daemon import Daemon, DaemonError
+from monitor.cli import tell
+from monitor.cli.server import ask
+from monitor.edge.daemon import DaemonError
 
 
 def call(arguments: argparse.Namespace) -> int:
     try:
-        print(Daemon(arguments.server).get("/livez").strip())
+        tell(ask(arguments, "", lambda daemon: daemon.get("/livez")).strip())
     except DaemonError as error:
-        if error.refused:
-            raise UsageError(str(error)) from None
         print(error, file=sys.stderr)
         return 4
     return 0

@@ -8,8 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from monitor.cli import UsageError
-from monitor.edge.daemon import Daemon, DaemonError
+from monitor.cli import UsageError, tell
+from monitor.cli.server import ask
+from monitor.edge.daemon import DaemonError
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -17,16 +18,14 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.command == "pause":
         body["reason"] = arguments.reason
     try:
-        answer = Daemon(arguments.server, token(arguments)).post(f"/v1/{arguments.command}", dict(body))
+        answer = ask(arguments, token(arguments), lambda daemon: daemon.post(f"/v1/{arguments.command}", dict(body)))
     except DaemonError as error:
-        if error.refused:
-            raise UsageError(str(error)) from None
         print(error, file=sys.stderr)
         return 4
     if arguments.format == "json":
-        print(json.dumps(answer))
+        tell(json.dumps(answer))
     else:
-        print("submission is paused; `mailcanary resume` starts it again" if answer.get("paused") else "submission is running")
+        tell("submission is paused; `mailcanary resume` starts it again" if answer.get("paused") else "submission is running")
     return 0
 
 

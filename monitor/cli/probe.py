@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.app import App, assembled
-from monitor.cli import UsageError
+from monitor.cli import UsageError, tell
 from monitor.cli.configured import policy_of
 from monitor.cli.run import run_loop
 from monitor.edge.journal import JournalError
@@ -57,7 +57,9 @@ def _narrowed(policy: Policy, arguments: argparse.Namespace) -> Policy:
         try:
             seconds = parse_duration(arguments.deadline)
         except (SettingsError, ValueError) as error:
-            raise UsageError(f"--deadline: {error}") from None
+            raise UsageError(f"--deadline {arguments.deadline}: {error}") from None
+        if seconds <= 0:
+            raise UsageError(f"--deadline {arguments.deadline}: absence cannot be proven in no time; write 90s")
         chosen = {route: _by(seconds, route_policy) for route, route_policy in chosen.items()}
     state = Path(arguments.state_dir) if arguments.state_dir else _state_dir(policy)
     # every mailbox of the configuration stays watched: a misrouted probe may lie in any of them
@@ -84,26 +86,32 @@ def _state_dir(policy: Policy) -> Path:
 
 
 async def _probe(policy: Policy, form: str) -> int:
-    interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
+    interrupted: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, interrupted.set)
+        loop.add_signal_handler(number, _once, interrupted, number)
     async with assembled(policy, exclusive=True) as app:
         shot = OneShot(app)
         async with app.running(schedule=False):
             work = asyncio.create_task(shot.run(), name="one shot")
-            stop = asyncio.create_task(interrupted.wait(), name="interrupt")
-            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
+            await asyncio.wait((work, interrupted), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
             work.cancel()
     report = probe_report(app.desk, shot.states, shot.blind)
     if form == "json":
-        print(json.dumps(report, indent=2))
+        tell(json.dumps(report, indent=2))
     else:
-        print_table(report, Console(soft_wrap=not sys.stdout.isatty(), highlight=False))
-    return 130 if interrupted.is_set() else Verdict(str(report["verdict"])).exit_code
+        console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        with console.capture() as table:  # rich would exit 1 when the reader of stdout is gone
+            print_table(report, console)
+        tell(table.get())
+    return 128 + interrupted.result() if interrupted.done() else Verdict(str(report["verdict"])).exit_code
+
+
+def _once(interrupted: asyncio.Future[int], number: int) -> None:
+    if not interrupted.done():
+        interrupted.set_result(number)
 
 
 class OneShot:

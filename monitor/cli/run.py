@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -26,12 +27,13 @@ T = TypeVar("T")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    policy = policy_of(arguments)
+    notes: list[str] = []
+    policy = policy_of(arguments, notes.append)
     form = arguments.log_format
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
     try:
-        return run_loop(_serve(policy, LogFormat(form)))
+        return run_loop(_serve(policy, LogFormat(form), notes))
     except (JournalError, JournalUnwritable, OwnershipError) as error:
         print(error, file=sys.stderr)
         return 4
@@ -48,14 +50,17 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def _serve(policy: Policy, form: LogFormat) -> int:
+async def _serve(policy: Policy, form: LogFormat, notes: Sequence[str] = ()) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with assembled(policy, exclusive=False) as app:
         log = Log(form, policy.environment, lambda: app.edges.clock.now().iso())
+        logging.basicConfig(handlers=[Libraries(log)], level=logging.WARNING)
         app.journal.fold_into(log.tell)
+        for note in notes:
+            log.say(Level.WARNING, "configuration", note)
         reload = "SIGHUP: this version does not reload its configuration; restart to apply a change (probes in flight stay in flight)"
         loop.add_signal_handler(signal.SIGHUP, lambda: log.say(Level.WARNING, "not_reloaded", reload))
         try:
@@ -67,6 +72,19 @@ async def _serve(policy: Policy, form: LogFormat) -> int:
             log.say(Level.ERROR, "internal", f"stopped by a fault of our own: {errors.exceptions[0]!r}")
             return 4
     return 0
+
+
+class Libraries(logging.Handler):
+    """What edges and libraries log becomes a line of ours, in our form: whoever parses stderr finds nothing else there."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = f": {record.exc_info[1]!r}" if record.exc_info and record.exc_info[1] else ""
+        level = Level.ERROR if record.levelno >= logging.ERROR else Level.WARNING
+        self._log.say(level, "library", f"{record.name}: {record.getMessage()}{error}")
 
 
 @contextlib.asynccontextmanager

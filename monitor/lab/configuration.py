@@ -5,6 +5,7 @@ Written as JSON, which is YAML too. The one secret of the lab, its password, goe
 
 from __future__ import annotations
 
+import copy
 import json
 import secrets
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
         "role": "holding"
     }
     return {
-        **RAPID,
+        **copy.deepcopy(RAPID),
         "environment": "lab",
         "instance": "canary-1",
         "signing": {"keys": [{"number": 1, "secret": secret}]},

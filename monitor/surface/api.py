@@ -108,7 +108,7 @@ class Api:
             wanted = self.secrets.read(reference)
         except SecretError:
             return False
-        return hmac.compare_digest(shown.strip().encode(), wanted.encode())
+        return hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), wanted.encode())
 
 
 def is_loopback(host: str) -> bool:
@@ -121,7 +121,7 @@ def is_loopback(host: str) -> bool:
 async def _json(request: web.Request) -> object:
     try:
         return json.loads(await request.text())
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):  # no JSON or no text, in no charset that there is, nested beyond reason
         raise web.HTTPBadRequest(text="the body is not JSON") from None
 
 

@@ -27,6 +27,7 @@ from monitor.model.facts import (
     WatchRestored,
 )
 from monitor.model.verdict import Verdict
+from monitor.surface.plain import plain
 
 
 class LogFormat(StrEnum):
@@ -61,6 +62,7 @@ class Log:
 
     def _write(self, at: str, line: Line) -> None:
         level, event, message, fields = line
+        message = plain(message)
         if self._form is LogFormat.JSON:
             record = {"ts": at, "level": level.value, "event": event, "msg": message, "service": "mailcanary"}
             text = json.dumps({**record, "environment": self._environment, **fields})

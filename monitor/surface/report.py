@@ -13,6 +13,7 @@ from monitor.model.mail import AuthResult, Placement
 from monitor.model.probe import ProbeId, Route
 from monitor.model.verdict import Reason, Verdict, worst
 from monitor.rules.words import lapse
+from monitor.surface.plain import one_line
 from monitor.views.probes import ProbeState
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow", Verdict.ERROR: "magenta"}
@@ -119,10 +120,11 @@ def print_table(report: dict[str, object], console: Console) -> None:
     for row in rows:
         verdict = Verdict(row["verdict"])
         named = verdict.value if row["reason"] in (None, verdict.value) else f"{verdict.value}: {row['reason']}"
-        why = Text(str(row["why"]))
+        why = Text(one_line(str(row["why"])))
         for note in row["notes"]:
-            why.append(f"\n{note}", style="dim")
-        table.add_row(row["route"], Text(named, style=COLOURS[verdict]), where(row), speed(row), seen(row), why)
+            why.append(f"\n{one_line(note)}", style="dim")
+        cells = (Text(str(cell)) for cell in (where(row), speed(row), seen(row)))  # Text: a folder may be called [red]
+        table.add_row(Text(row["route"]), Text(named, style=COLOURS[verdict]), *cells, why)
     console.print(table)
     counts = {verdict: sum(1 for row in rows if row["verdict"] == verdict.value) for verdict in Verdict}
     summary = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
@@ -133,7 +135,7 @@ def print_table(report: dict[str, object], console: Console) -> None:
 def where(row: Row) -> str:
     if row["seen_in"] is None:
         return "-"
-    folder = "INBOX" if row["placement"] == Placement.INBOX.value else str(row["folder"])
+    folder = "INBOX" if row["placement"] == Placement.INBOX.value else one_line(str(row["folder"]))
     own = str(row["route"]).endswith(f"/{row['seen_in']}")
     return folder if own else f"{row['seen_in']}: {folder}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor import __version__
 from monitor.desk import Desk
+from monitor.surface.plain import plain
 
 
 def status(desk: Desk) -> dict[str, object]:
@@ -18,7 +19,7 @@ def status(desk: Desk) -> dict[str, object]:
                 "route": str(route),
                 "verdict": last.verdict.value if last else None,
                 "reason": last.reason.value if last else None,
-                "explanation": last.explanation if last else "no probe was judged yet",
+                "explanation": plain(last.explanation) if last else "no probe was judged yet",
                 "judged_at": last.at.iso() if last else None,
                 "transit_seconds": last.transit_seconds if last else None,
             }
@@ -33,8 +34,8 @@ def status(desk: Desk) -> dict[str, object]:
                 "provider": box.provider,
                 "role": box.role.value,
                 "state": "starting" if known is None or known.stated is None else "blind" if blind else "watching",
-                "why": f"{blind.cause.value}: {blind.detail}" if blind else "",
-                "mend": blind.mend if blind else "",
+                "why": plain(f"{blind.cause.value}: {blind.detail}") if blind else "",
+                "mend": plain(blind.mend) if blind else "",
             }
         )
     return {

@@ -1,0 +1,37 @@
+"""The daemon that a command acts on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from monitor.cli import UsageError
+from monitor.edge.daemon import Daemon, DaemonError
+
+T = TypeVar("T")
+
+
+def ask(arguments: argparse.Namespace, token: str, question: Callable[[Daemon], T]) -> T:
+    """The answer. Raises UsageError when the call is wrong or the daemon says no, DaemonError when it does not answer."""
+    _check(arguments.server)
+    try:
+        return question(Daemon(arguments.server, token))
+    except DaemonError as error:
+        if error.refused:
+            raise UsageError(str(error)) from None
+        raise
+    except (HTTPException, ValueError) as error:  # something answers, in no words that we know
+        raise DaemonError(f"{arguments.server}: this is no mailcanary ({error}); is --server right?") from None
+
+
+def _check(server: str) -> None:
+    try:
+        parts = urlsplit(server)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket is missing, the port is no number
+        good = False
+    if not good:
+        raise UsageError(f"--server {server!r}: give a URL like http://127.0.0.1:9464")

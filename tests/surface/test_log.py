@@ -1,0 +1,159 @@
+"""Log lines: one a notable fact, one line each whatever a peer said, and nobody's address in them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from monitor.model.facts import (
+    Attempted,
+    ClockJumped,
+    Deferred,
+    Entry,
+    Fact,
+    Foreign,
+    ForeignKind,
+    Judged,
+    Paused,
+    Resumed,
+    Started,
+    Stray,
+    SubmitError,
+    SubmitFault,
+    SubmitUnknown,
+    WatchBlind,
+    WatchRestored,
+)
+from monitor.model.instant import Instant
+from monitor.model.mail import UNSAID, BlindCause
+from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
+from monitor.model.submission import Reply, Step
+from monitor.model.verdict import Reason
+from monitor.surface.log import Level, Log, LogFormat, describe
+from monitor.surface.plain import plain
+
+AT = Instant(1_790_000_000.25, 5.0, "p")
+PROBE, BOX = ProbeId("0123456789ab"), MailboxName("gmail-1")
+ROUTE = Route(PathName("app"), BOX)
+
+
+def judged(reason: Reason, revision: int = 0, explanation: str = "arrived in INBOX") -> Judged:
+    return Judged(AT, PROBE, ROUTE, Purpose.SCHEDULED, revision, reason.verdict, reason, explanation, (1,))
+
+
+TOLD: list[tuple[Fact, Level, str, str]] = [
+    (judged(Reason.PASS), Level.INFO, "judged", "app/gmail-1: PASS pass: arrived in INBOX"),
+    (judged(Reason.MISSING, 1), Level.ERROR, "judged", "FAIL missing (revision 1): "),
+    (judged(Reason.MAILBOX_BLIND), Level.WARNING, "judged", "INCONCLUSIVE mailbox_blind"),
+    (judged(Reason.INTERNAL), Level.ERROR, "judged", "ERROR internal"),
+    (WatchBlind(AT, BOX, BlindCause.AUTH_REFUSED, "NO", "set it"), Level.WARNING, "watch_blind", "gmail-1: blind, auth_refused: NO; set it"),
+    (WatchBlind(AT, BOX, BlindCause.TIMEOUT, "silence", ""), Level.WARNING, "watch_blind", "gmail-1: blind, timeout: silence"),
+    (WatchRestored(AT, BOX, 5), Level.INFO, "watch_restored", "gmail-1: watching 5 folders"),
+    (Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, "later"), 60.0), Level.INFO, "deferred", "deferred (450 later), again in 60 s"),
+    (Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, "later"), None), Level.INFO, "deferred", "giving up"),
+    (SubmitError(AT, PROBE, 1, SubmitFault.MISCONFIGURED, "535", "mend", None), Level.WARNING, "submit_error", "misconfigured: 535; mend"),
+    (SubmitUnknown(AT, PROBE, 1, Step.DATA, "lost"), Level.WARNING, "submit_unknown", "lost"),
+    (Stray(AT, BOX, "INBOX", "d", "", UNSAID, "no token"), Level.WARNING, "stray", "gmail-1: stray refund mail in 'INBOX': no token"),
+    (Foreign(AT, BOX, "INBOX", ForeignKind.ENVIRONMENT, "d"), Level.WARNING, "foreign", "environment"),
+    (ClockJumped(AT, -3600.0), Level.WARNING, "clock_jumped", "-3600.0 s"),
+    (Paused(AT, "ann", "asked"), Level.WARNING, "paused", "submission paused by ann: asked"),
+    (Resumed(AT, "ann"), Level.INFO, "resumed", "submission resumed by ann"),
+    (Started(AT, "0.1", "h"), Level.INFO, "started", "mailcanary 0.1 started"),
+]
+
+
+def written(form: LogFormat, *facts: Fact) -> list[str]:
+    out = io.StringIO()
+    log = Log(form, "production", lambda: "now", out)
+    for seq, fact in enumerate(facts, 1):
+        log.tell(Entry(seq, "kind", fact))
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("fact", "level", "event", "text"), TOLD, ids=lambda value: type(value).__name__)
+def test_json_lines(fact: Fact, level: Level, event: str, text: str) -> None:
+    (line,) = written(LogFormat.JSON, fact)
+    record: dict[str, Any] = json.loads(line)
+    assert record["ts"] == "2026-09-21T14:13:20.250Z" and record["level"] == level.value and record["event"] == event
+    assert record["service"] == "mailcanary" and record["environment"] == "production" and text in record["msg"]
+    assert not hasattr(fact, "probe") or record["probe_id"] == PROBE
+
+
+@pytest.mark.parametrize(("fact", "level", "event", "text"), TOLD, ids=lambda value: type(value).__name__)
+def test_text_lines(fact: Fact, level: Level, event: str, text: str) -> None:
+    (line,) = written(LogFormat.TEXT, fact)
+    assert line.startswith(f"2026-09-21T14:13:20.250Z {level.value} ") and text in line
+
+
+def test_routine_facts_and_unknown_kinds_are_not_told() -> None:
+    assert written(LogFormat.TEXT, Attempted(AT, PROBE, 1), Foreign(AT, BOX, "INBOX", ForeignKind.INSTANCE, "d")) == []
+    out = io.StringIO()
+    Log(LogFormat.JSON, "e", lambda: "now", out).tell(Entry(1, "from the future", None))
+    assert out.getvalue() == "" and describe(Attempted(AT, PROBE, 1)) is None
+
+
+HOSTILE = "no\n2026-01-01T00:00:00Z info    all is well\r\x1b[2J\x9b31m\u2028\u202e <seed+tag@box.test> RF-87654321 \ud800"
+
+
+@pytest.mark.parametrize("form", LogFormat)
+@pytest.mark.parametrize(
+    "fact",
+    [
+        judged(Reason.REJECTED, explanation=HOSTILE),
+        WatchBlind(AT, BOX, BlindCause.PROTOCOL, HOSTILE, HOSTILE),
+        Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, HOSTILE), None),
+        SubmitError(AT, PROBE, 1, SubmitFault.UNREACHABLE, HOSTILE, "", None),
+        SubmitUnknown(AT, PROBE, 1, None, HOSTILE),
+        Stray(AT, BOX, HOSTILE, "d", "", UNSAID, HOSTILE),
+        Paused(AT, HOSTILE, HOSTILE),
+        Resumed(AT, HOSTILE),
+    ],
+    ids=lambda fact: type(fact).__name__,
+)
+def test_what_a_peer_says_stays_one_line_without_control_characters_address_or_refund_number(form: LogFormat, fact: Fact) -> None:
+    out = io.StringIO()
+    Log(form, "production", lambda: "now", out).tell(Entry(1, "kind", fact))
+    text = out.getvalue()
+    assert text.count("\n") == 1 and text.endswith("\n") and text[:-1].isprintable()
+    assert text.encode(), "and can be encoded"
+    shown = json.loads(text)["msg"] if form is LogFormat.JSON else text[:-1]
+    assert shown.isprintable()
+    assert "seed" not in shown and "tag@" not in shown and "87654321" not in shown
+    assert "***@box.test" in shown and "RF-***" in shown, "what is left says that something was there"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("arrived in INBOX 1.2 s after it was accepted", "arrived in INBOX 1.2 s after it was accepted"),
+        ("550 5.1.1 <seed1@aurora.test>: user unknown", "550 5.1.1 <***@aurora.test>: user unknown"),
+        ('"seed one"@a.test and x=y.z@b.test', '"seed one"@a.test and x=***@b.test'),
+        ("Käufe & “Rechnungen”", "Käufe & “Rechnungen”"),
+        ("a@b", "***@b"),
+        ("at @ noon", "at @ noon"),
+        ("tab\tnul\0", "tab\\tnul\\x00"),
+    ],
+)
+def test_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device"), ValueError("I/O operation on closed file")])
+def test_a_log_that_nobody_takes_stops_nothing(error: Exception) -> None:
+    class Broken(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    Log(LogFormat.TEXT, "e", lambda: "now", Broken()).say(Level.INFO, "listening", "listening")
+
+
+def test_say_is_for_what_is_no_fact() -> None:
+    out = io.StringIO()
+    Log(LogFormat.JSON, "e", lambda: "2026-01-01T00:00:00.000Z", out).say(Level.INFO, "listening", "listening on [::]:9464")
+    assert json.loads(out.getvalue()) == {
+        "ts": "2026-01-01T00:00:00.000Z", "level": "info", "event": "listening", "msg": "listening on [::]:9464",
+        "service": "mailcanary", "environment": "e",
+    }  # fmt: skip

@@ -1,0 +1,296 @@
+"""/metrics, read as Prometheus reads it: every name and label set from the first scrape, and numbers that say what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.model.facts import Foreign, ForeignKind, Paused, ProbePlanned, Resumed, Stray, SubmitError, SubmitFault, WatchBlind
+from monitor.model.mail import UNSAID, BlindCause
+from monitor.model.policy import Policy
+from monitor.model.probe import PathName, ProbeId, Route
+from monitor.model.submission import Declined, MailSubmission, Misconfigured, Reply, Step
+from monitor.model.verdict import Reason
+from monitor.surface.metrics import MANY_ROUTES, Metrics, Vitals, route_label
+from monitor.views.world import World
+from tests.fakes.submitter import TAKEN
+from tests.stages.house import House, policy, seed
+from tests.stages.virtual import virtual
+
+ROUTE = {"environment": "test", "route": "relay/seed-1"}
+BY_ROUTE = (
+    "mailcanary_probes_pending",
+    "mailcanary_oldest_pending_probe_timestamp_seconds",
+    "mailcanary_last_probe_submitted_timestamp_seconds",
+    "mailcanary_last_probe_judged_timestamp_seconds",
+    "mailcanary_last_probe_sighted_timestamp_seconds",
+    "mailcanary_route_enabled",
+    "mailcanary_delivery_deadline_seconds",
+)
+PLAIN = (
+    "mailcanary_paused",
+    "mailcanary_journal_writable",
+    "mailcanary_journal_bytes",
+    "mailcanary_event_loop_lag_seconds",
+    "mailcanary_config_last_reload_successful",
+    "mailcanary_config_last_reload_success_timestamp_seconds",
+)
+
+
+class Scrape:
+    def __init__(self, metrics: Metrics, accept: str = "text/plain") -> None:
+        body, self.content_type = metrics.expose(accept)
+        self.text = body.decode()
+        parse = openmetrics if "openmetrics" in self.content_type else text_string_to_metric_families
+        self.families: list[Metric] = list(parse(self.text))
+        self.samples = [sample for family in self.families for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float:
+        (found,) = [sample.value for sample in self.samples if sample.name == name and sample.labels == labels]
+        return float(found)
+
+    def all(self, name: str) -> dict[tuple[str, ...], float]:
+        """Label values, the common ones first."""
+        order = ("environment", "route", "result")
+        found = [sample for sample in self.samples if sample.name == name]
+        return {tuple(s.labels[key] for key in sorted(s.labels, key=lambda key: (key not in order, order.index(key) if key in order else 0))): s.value for s in found}
+
+    def result(self, reason: Reason, route: str = "relay/seed-1") -> float:
+        return self.value("mailcanary_probe_results_total", environment="test", route=route, result=reason.value)
+
+
+def fresh(rules: Policy) -> Scrape:
+    return Scrape(Metrics(rules, World(), Vitals()))
+
+
+def told(house: House) -> Metrics:
+    metrics = Metrics(house.policy, house.world, Vitals())
+    house.journal.fold_into(metrics.count)
+    return metrics
+
+
+def texts(scrape: Scrape) -> Iterator[str]:
+    for sample in scrape.samples:
+        yield sample.name
+        for key, value in sample.labels.items():
+            yield key
+            yield value
+
+
+def test_every_label_set_is_there_at_0_from_the_start(tmp_path: Path) -> None:
+    rules = policy(tmp_path, seeds=3, holding=True)
+    scrape = fresh(rules)
+    routes = {str(route) for route in rules.routes}
+    results = scrape.all("mailcanary_probe_results_total")
+    assert set(results) == {("test", route, reason.value) for route in routes for reason in Reason}
+    assert set(scrape.all("mailcanary_probe_revisions_total")) == set(results)
+    assert set(scrape.all("mailcanary_probes_submitted_total")) == {("test", route) for route in routes}
+    assert set(scrape.all("mailcanary_monitor_errors_total")) == {(name,) for name in ("smtp", "imap", "dns", "state", "notify", "ledger")}
+    assert set(scrape.all("mailcanary_strays_total")) == {("test", name) for name in rules.mailboxes}
+    assert set(scrape.all("mailcanary_foreign_tokens_total")) == {("test", kind.value) for kind in ForeignKind}
+    assert set(scrape.all("mailcanary_probe_transit_seconds_count")) == {("test", route) for route in routes}
+    for name in BY_ROUTE:
+        assert set(scrape.all(name)) == {("test", route) for route in routes}, name
+    for name in PLAIN:
+        assert list(scrape.all(name)) == [()], name
+    assert set(scrape.all("mailcanary_mailbox_watching")) == {("test", name) for name in rules.mailboxes}
+    assert set(scrape.all("mailcanary_budget_used_ratio")) == {("test", "relay")}
+    not_zero = {sample.name for sample in scrape.samples if sample.value != 0}
+    assert not_zero == {
+        "mailcanary_route_enabled",
+        "mailcanary_delivery_deadline_seconds",
+        "mailcanary_journal_writable",
+        "mailcanary_config_last_reload_successful",
+        "mailcanary_build_info",
+    }
+
+
+def test_names_types_and_help_are_as_prometheus_wants_them(tmp_path: Path) -> None:
+    scrape = fresh(policy(tmp_path))
+    kinds = {family.name: family.type for family in scrape.families}
+    assert kinds["mailcanary_probes_submitted"] == kinds["mailcanary_probe_results"] == "counter"
+    assert kinds["mailcanary_probe_transit_seconds"] == "histogram" and kinds["mailcanary_probes_pending"] == "gauge"
+    assert all(family.documentation for family in scrape.families)
+    assert all(re.fullmatch(r"mailcanary_[a-z_]+", sample.name) for sample in scrape.samples)
+    assert "_created" not in scrape.text
+    bounds = [sample.labels["le"] for sample in scrape.samples if sample.name == "mailcanary_probe_transit_seconds_bucket"]
+    assert [float(le) for le in bounds] == [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, float("inf")]
+    assert scrape.content_type.startswith("text/plain; version=")
+
+
+@virtual
+async def test_counters_count_what_happened_and_gauges_show_what_is(tmp_path: Path) -> None:
+    house = House(policy(tmp_path, seeds=2))
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(10)
+        house.post.transit = 3.0
+        await house.probe()
+        await house.sleep(1)
+        started = house.clock.now().utc - 1
+        scrape = Scrape(metrics)
+        assert scrape.value("mailcanary_probes_submitted_total", **ROUTE) == 1
+        assert scrape.value("mailcanary_probes_pending", **ROUTE) == 1
+        assert scrape.value("mailcanary_oldest_pending_probe_timestamp_seconds", **ROUTE) == pytest.approx(started)
+        assert scrape.value("mailcanary_last_probe_sighted_timestamp_seconds", **ROUTE) == 0
+        assert scrape.value("mailcanary_mailbox_watching", environment="test", mailbox="seed-1") == 1
+        await house.sleep(5)
+    scrape = Scrape(metrics)
+    assert scrape.value("mailcanary_probes_pending", **ROUTE) == scrape.value("mailcanary_oldest_pending_probe_timestamp_seconds", **ROUTE) == 0
+    assert scrape.value("mailcanary_last_probe_submitted_timestamp_seconds", **ROUTE) == pytest.approx(started)
+    assert scrape.value("mailcanary_last_probe_sighted_timestamp_seconds", **ROUTE) == pytest.approx(started + 3)
+    assert scrape.value("mailcanary_last_probe_judged_timestamp_seconds", **ROUTE) == pytest.approx(started + 3)
+    assert scrape.value("mailcanary_probe_transit_seconds_sum", **ROUTE) == pytest.approx(3)
+    assert scrape.value("mailcanary_probe_transit_seconds_bucket", **ROUTE, le="2.0") == 0
+    assert scrape.value("mailcanary_probe_transit_seconds_bucket", **ROUTE, le="5.0") == 1
+    assert scrape.value("mailcanary_probe_submission_seconds_count", **ROUTE) == 1
+    assert scrape.result(Reason.PASS) == scrape.result(Reason.PASS, "relay/seed-2") == 1
+    assert sum(scrape.all("mailcanary_probe_results_total").values()) == 2
+    assert scrape.value("mailcanary_budget_used_ratio", environment="test", path="relay") == pytest.approx(2 / 300)
+
+
+@virtual
+async def test_results_count_revision_0_and_revisions_have_their_own_counter(tmp_path: Path) -> None:
+    house = House(policy(tmp_path))
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(10)
+        await house.probe()
+        await house.sleep(60)
+        mail = house.post.submissions[0]
+        assert isinstance(mail, MailSubmission)
+        house.accounts[seed(1)].deliver(b"Received: again\r\n" + mail.message)
+        await house.sleep(60)
+    scrape = Scrape(metrics)
+    assert scrape.result(Reason.PASS) == 1 and scrape.result(Reason.DUPLICATE) == 0
+    assert scrape.value("mailcanary_probe_revisions_total", **ROUTE, result="duplicate") == 1
+    assert scrape.value("mailcanary_probe_transit_seconds_count", **ROUTE) == 1, "a revision is no second measurement"
+
+
+@virtual
+async def test_a_retry_is_no_second_submission(tmp_path: Path) -> None:
+    from monitor.model.submission import Postponed
+
+    house = House(policy(tmp_path), outcomes=[Postponed(Step.RCPT_TO, Reply(450, "later")), TAKEN])
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(10)
+        await house.probe()
+        await house.sleep(100)
+    assert Scrape(metrics).value("mailcanary_probes_submitted_total", **ROUTE) == 1
+
+
+@virtual
+async def test_failures_of_the_monitor_are_not_failures_of_mail(tmp_path: Path) -> None:
+    house = House(policy(tmp_path), outcomes=[Misconfigured(Step.AUTH, "535", "mend"), Declined(Step.RCPT_TO, Reply(554, "no"))])
+    metrics = told(house)
+    async with house.running("submit", "judge"):
+        for _ in range(2):
+            await house.probe()
+            await house.sleep(1)
+        now = house.clock.now()
+        await house.journal.append([
+            WatchBlind(now, seed(1), BlindCause.TIMEOUT, "", ""),
+            SubmitError(now, ProbeId("0" * 12), 1, SubmitFault.UNREACHABLE, "refused", "", None),
+            Stray(now, seed(1), "INBOX", "d", "", UNSAID, "why"),
+            Foreign(now, seed(1), "INBOX", ForeignKind.FORGED, "d"),
+        ])  # fmt: skip
+    scrape = Scrape(metrics)
+    assert scrape.value("mailcanary_monitor_errors_total", component="smtp") == 1, "ours; the relay's refusal is none"
+    assert scrape.value("mailcanary_monitor_errors_total", component="imap") == 1
+    assert scrape.value("mailcanary_strays_total", environment="test", mailbox="seed-1") == 1
+    assert scrape.value("mailcanary_foreign_tokens_total", environment="test", kind="forged") == 1
+    assert scrape.value("mailcanary_mailbox_watching", environment="test", mailbox="seed-1") == 0
+    assert scrape.result(Reason.REJECTED) == scrape.result(Reason.SUBMIT_MISCONFIGURED) == 1
+
+
+def test_paused_disables_every_route(tmp_path: Path) -> None:
+    world, rules = World(), policy(tmp_path, seeds=2)
+    metrics = Metrics(rules, world, Vitals(journal_writable=False, journal_bytes=4096, loop_lag=0.25))
+
+    async def story() -> None:
+        house = House(rules)
+        house.journal.fold_into(world.fold)
+        await house.journal.append([Paused(house.clock.now(), "ann", "")])
+        scrape = Scrape(metrics)
+        assert scrape.value("mailcanary_paused") == 1 and set(scrape.all("mailcanary_route_enabled").values()) == {0}
+        await house.journal.append([Resumed(house.clock.now(), "ann")])
+
+    asyncio.run(story())
+    scrape = Scrape(metrics)
+    assert scrape.value("mailcanary_paused") == 0 and set(scrape.all("mailcanary_route_enabled").values()) == {1}
+    assert scrape.value("mailcanary_journal_writable") == 0
+    assert scrape.value("mailcanary_journal_bytes") == 4096 and scrape.value("mailcanary_event_loop_lag_seconds") == 0.25
+
+
+@pytest.mark.parametrize(("seeds", "many"), [(MANY_ROUTES, False), (MANY_ROUTES + 1, True)])
+def test_above_50_routes_the_label_is_path_and_provider(tmp_path: Path, seeds: int, many: bool) -> None:
+    rules = policy(tmp_path, seeds=seeds)
+    labels = {labels[1] for labels in fresh(rules).all("mailcanary_probes_submitted_total")}
+    assert labels == ({f"relay/provider-{n}" for n in range(3)} if many else {f"relay/seed-{n}" for n in range(1, seeds + 1)})
+
+
+@virtual
+async def test_above_50_routes_numbers_add_up_by_provider(tmp_path: Path) -> None:
+    house = House(policy(tmp_path, seeds=MANY_ROUTES + 1))
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(30)
+        await house.probe()
+        await house.sleep(30)
+    scrape = Scrape(metrics)
+    assert {labels[1]: value for labels, value in scrape.all("mailcanary_probes_submitted_total").items()} == {f"relay/provider-{n}": 17 for n in range(3)}
+    assert scrape.result(Reason.PASS, "relay/provider-1") == 17
+    assert len(scrape.samples) < 900
+
+
+def test_a_route_whose_mailbox_is_gone_still_has_a_label(tmp_path: Path) -> None:
+    rules = policy(tmp_path, seeds=MANY_ROUTES + 1)
+    assert route_label(rules, Route(PathName("relay"), seed(999))) == "relay/removed"
+
+
+@virtual
+async def test_openmetrics_is_negotiated_and_carries_exemplars(tmp_path: Path) -> None:
+    house = House(policy(tmp_path))
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(10)
+        (probe,) = await house.probe()
+        await house.sleep(10)
+    scrape = Scrape(metrics, "application/openmetrics-text; version=1.0.0,text/plain;q=0.5")
+    assert scrape.content_type.startswith("application/openmetrics-text; version=1.0.0") and scrape.text.endswith("# EOF\n")
+    exemplars = [sample.exemplar.labels for sample in scrape.samples if sample.exemplar]
+    assert exemplars == [{"probe_id": probe}], "one bucket, one probe, and no trace_id"
+    assert "_created" not in scrape.text
+    plain = Scrape(metrics, "*/*")
+    assert plain.content_type.startswith("text/plain") and probe not in plain.text
+
+
+@virtual
+async def test_no_address_token_or_refund_number_anywhere(tmp_path: Path) -> None:
+    house = House(policy(tmp_path, holding=True), outcomes=[replace(TAKEN, app_refund_id="rf_00000001", queue_id="4XyZ12")])
+    metrics = told(house)
+    async with house.running():
+        await house.sleep(10)
+        await house.probe()
+        await house.sleep(100)
+        await house.journal.append([WatchBlind(house.clock.now(), seed(1), BlindCause.TIMEOUT, "no answer for seed1@box.test", "")])
+    (plan,) = house.facts(ProbePlanned)
+    for accept in ("text/plain", "application/openmetrics-text; version=1.0.0"):
+        scrape = Scrape(metrics, accept)
+        for secret in ("@", plan.token, plan.story.refund_number, plan.story.order_number, "rf_00000001", "4XyZ12", "no answer"):
+            assert secret not in scrape.text.partition("# EOF")[0], secret
+        known = {"test", "smtp", "imap", "dns", "state", "notify", "ledger", "relay", *house.policy.mailboxes, "relay/seed-1"}
+        known |= {reason.value for reason in Reason} | {kind.value for kind in ForeignKind}
+        for sample in scrape.samples:
+            for key, value in sample.labels.items():
+                assert key in {"version", "python", "le"} or value in known, (sample.name, key, value)
+        assert len(list(texts(scrape))) > 100
