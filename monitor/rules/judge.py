@@ -68,8 +68,12 @@ def wake_at(state: ProbeState) -> tuple[Instant, ...]:
 
 
 def missing_at(state: ProbeState) -> Instant | None:
-    """A look that begins from here on proves absence."""
-    return _under_way_since(state).plus(state.plan.deadlines.missing_after) if state.first_attempt else None
+    """A look that begins from here on proves absence: past the deadline, and after the peer had taken the message, or may have."""
+    if state.first_attempt is None:
+        return None
+    due = _under_way_since(state).plus(state.plan.deadlines.missing_after)
+    answer = state.accepted or state.unknown
+    return answer.at if answer is not None and answer.at.reached(due) else due
 
 
 def watch_end(state: ProbeState) -> Instant:
@@ -210,9 +214,9 @@ def _absent(state: ProbeState, mailbox: MailboxState, now: Instant, jumps: Seque
         return None
     base = _under_way_since(state)
     deadlines = state.plan.deadlines
-    due = base.plus(deadlines.missing_after)
+    due = missing_at(state)
     look = state.unseen_look
-    if look is not None and look.began.reached(due):
+    if look is not None and due is not None and look.began.reached(due):
         evidence = (state.outcome_seq, state.unseen_look_seq)
         absence = f"in none of {look.folders} folders {look.began.seconds_since(base):.0f} s later"
         if state.unknown is not None:

@@ -547,3 +547,11 @@ def test_verdicts_in_the_life_of_a_held_probe() -> None:
     released = life.ruling(50, holding=(HOLDING,))
     assert released
     assert (released.reason, released.also) == (Reason.PASS, ())
+
+
+def test_a_look_from_before_the_acceptance_proves_nothing() -> None:
+    """The submission outlasted missing_after: when that look was made there was nothing to be found yet."""
+    life = Life().attempt(0).look(305).accept(310)
+    assert life.ruling(311) is None
+    later = life.look(312).ruling(313)
+    assert later is not None and later.reason is Reason.MISSING
