@@ -42,6 +42,10 @@ class Ruling:
     copy: Sighted | None = None
     notes: tuple[str, ...] = field(default=())
 
+    def rests_on_absence(self, state: ProbeState) -> bool:
+        """It says that a message which may be on its way was not seen."""
+        return self.copy is None and state.taken
+
 
 def judge(
     state: ProbeState,
@@ -56,6 +60,19 @@ def judge(
     if state.first_attempt is None or state.awaiting_outcome:
         return None
     return _refused(state) or _arrived(state, jumps, holding) or _elsewhere(state) or _failed(state) or _absent(state, mailbox, now, jumps)
+
+
+def unattended(state: ProbeState, finders: Sequence[MailboxState], now: Instant) -> bool:
+    """An earlier process left this probe, and since our start not all have spoken who may find its mail (`finders`): while nobody watched,
+    silence meant nothing. Their first word comes after a look at every folder, or says blind."""
+    inherited = state.last_attempt is not None and state.last_attempt.process != now.process
+    return inherited and not all(finder.known_to(now.process) for finder in finders)
+
+
+def is_news(state: ProbeState, ruling: Ruling) -> bool:
+    """The ruling says something that the last verdict did not."""
+    known = state.judged
+    return known is None or (known.reason, known.also) != (ruling.reason, ruling.also)
 
 
 def wake_at(state: ProbeState) -> tuple[Instant, ...]:

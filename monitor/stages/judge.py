@@ -7,7 +7,6 @@ import heapq
 
 from monitor.desk import Desk
 from monitor.model.facts import Closed, Entry, Judged, Looked, WatchBlind, WatchRestored
-from monitor.model.instant import Instant
 from monitor.model.policy import Role
 from monitor.model.probe import MailboxName, ProbeId
 from monitor.rules import judge
@@ -75,12 +74,12 @@ class Judge:
             if state is None:
                 continue
             ruling = judge.judge(state, desk.world.mailbox(state.plan.route.mailbox), now, desk.world.jumps, holding)
-            unwatched = self._is_unwatched(state, now)
-            if ruling is not None and ruling.copy is None and state.taken and unwatched:
+            unattended = judge.unattended(state, [desk.world.mailbox(name) for name in self._watchers_of(state)], now)
+            if ruling is not None and unattended and ruling.rests_on_absence(state):
                 continue
-            if ruling is not None and _is_news(state, ruling):
+            if ruling is not None and judge.is_news(state, ruling):
                 facts.append(_fact(state, ruling, desk))
-            if ruling is not None and not unwatched and now.reached(judge.watch_end(state)):
+            if ruling is not None and not unattended and now.reached(judge.watch_end(state)):
                 facts.append(Closed(now, probe))
                 continue
             upcoming = [at.mono if at.process == now.process else now.mono - now.seconds_since(at) for at in judge.wake_at(state)]
@@ -89,21 +88,9 @@ class Judge:
         if facts:
             await desk.commit(facts)
 
-    def _is_unwatched(self, state: ProbeState, now: Instant) -> bool:
-        """An earlier process left this probe, and since our start not all have spoken who may find its mail: while nobody watched,
-        silence meant nothing. Their first word, after a look at every folder or blind, comes back here."""
-        if state.last_attempt is None or state.last_attempt.process == now.process:
-            return False
-        return not all(self._desk.world.mailbox(name).known_to(now.process) for name in self._watchers_of(state))
-
     def _watchers_of(self, state: ProbeState) -> list[MailboxName]:
         boxes = self._desk.policy.mailboxes.items()
         return [name for name, box in boxes if name == state.plan.route.mailbox or box.role is Role.HOLDING]
-
-
-def _is_news(state: ProbeState, ruling: Ruling) -> bool:
-    known = state.judged
-    return known is None or (known.reason, known.also) != (ruling.reason, ruling.also)
 
 
 def _fact(state: ProbeState, ruling: Ruling, desk: Desk) -> Judged:
