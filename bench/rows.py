@@ -318,9 +318,11 @@ async def _daemon(configuration: Path) -> AsyncIterator[psutil.Process]:
     try:
         yield psutil.Process(process.pid)
     finally:
+        log.close()
+        if process.returncode is not None:
+            raise RuntimeError(f"the daemon ended: {(configuration.parent / 'log').read_text()[-2000:]}")
         process.terminate()
         await process.wait()
-        log.close()
 
 
 async def _settled(process: psutil.Process, seconds: float) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from monitor.app import build_edges
 from monitor.cli import tell
 from monitor.cli.configured import policy_of
+from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.model.policy import MailboxPolicy, PathPolicy, Policy
 from monitor.model.submission import Declined, Misconfigured, Postponed, Taken, Unanswered, Unreached
@@ -39,7 +40,7 @@ def call(arguments: argparse.Namespace) -> int:
         rows = [{"what": trial.what, "ok": trial.ok, "detail": trial.detail} for trial in trials]
         tell(json.dumps({"schema": "mailcanary.check-config/v1", "ok": all(t.ok for t in trials), "live": arguments.live, "trials": rows}))
     else:
-        _print(policy, trials)
+        tell(drawn(lambda console: _print(console, policy, trials)))
     return 0 if all(trial.ok for trial in trials) else 2
 
 
@@ -88,18 +89,11 @@ async def _mailbox(policy: MailboxPolicy, mailbox: Mailbox, gate: asyncio.Semaph
     return Trial(what, True, f"{len(layout.places)} folders: {shown}")
 
 
-def _print(policy: Policy, trials: list[Trial]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    with console.capture() as text:
-        _print_on(console, policy, trials)
-    tell(text.get())
-
-
-def _print_on(console: Console, policy: Policy, trials: list[Trial]) -> None:
+def _print(console: Console, policy: Policy, trials: list[Trial]) -> None:
+    console.soft_wrap = True
     for trial in trials:
-        console.print(
-            Text("ok   " if trial.ok else "FAIL ", style="green" if trial.ok else "bold red") + Text(one_line(f"{trial.what}: {trial.detail}"))
-        )
+        head = Text("ok   ", style="green") if trial.ok else Text("FAIL ", style="bold red")
+        console.print(head + Text(one_line(f"{trial.what}: {trial.detail}")))
     bad = sum(1 for trial in trials if not trial.ok)
     size = f"{len(policy.paths)} paths, {len(policy.mailboxes)} mailboxes, {len(policy.routes)} routes"
     if bad:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from monitor.app import App, assembled
 from monitor.cli import UsageError, tell
 from monitor.cli.configured import policy_of
+from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.edge.journal import JournalError
 from monitor.edge.ownership import MailboxOwned, OwnershipError
@@ -102,10 +103,7 @@ async def _probe(policy: Policy, form: str) -> int:
     if form == "json":
         tell(json.dumps(report, indent=2))
     else:
-        console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-        with console.capture() as table:  # rich would exit 1 when the reader of stdout is gone
-            print_table(report, console)
-        tell(table.get())
+        tell(drawn(lambda console: print_table(report, console)))
     return 128 + interrupted.result() if interrupted.done() else Verdict(str(report["verdict"])).exit_code
 
 

@@ -24,7 +24,7 @@ def ask(arguments: argparse.Namespace, token: str, question: Callable[[Daemon], 
             raise UsageError(str(error)) from None
         raise
     except (HTTPException, ValueError) as error:  # something answers, in no words that we know
-        raise DaemonError(f"{arguments.server}: this is no mailcanary ({error}); is --server right?") from None
+        raise DaemonError(f"{arguments.server}: this is no mailcanary ({str(error).strip()!r}); is --server right?") from None
 
 
 def _check(server: str) -> None:

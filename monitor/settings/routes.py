@@ -59,7 +59,8 @@ def planned(settings: Settings) -> tuple[PlannedRoute, ...]:
     for route, entry, at in listed:
         own = entry.deadlines if entry else _NO_OVERRIDE
         fitting = max(
-            _DAY * by_path[route.path] / path_budget(settings, route.path), _DAY * by_mailbox[route.mailbox] / mailbox_budget(settings, route)
+            _DAY * by_path[route.path] / path_budget(settings, route.path),
+            _DAY * by_mailbox[route.mailbox] / mailbox_budget(settings, route),
         )
         default = max(_EVERY, math.ceil(round(fitting / _SCHEDULED_SHARE / 10, 3)) * 10.0)
         resolved.append(

@@ -123,7 +123,7 @@ def print_table(report: dict[str, object], console: Console) -> None:
         why = Text(one_line(str(row["why"])))
         for note in row["notes"]:
             why.append(f"\n{one_line(note)}", style="dim")
-        cells = (Text(str(cell)) for cell in (where(row), speed(row), seen(row)))  # Text: a folder may be called [red]
+        cells = map(Text, (where(row), speed(row), seen(row)))  # Text, because a folder may be called [red]
         table.add_row(Text(row["route"]), Text(named, style=COLOURS[verdict]), *cells, why)
     console.print(table)
     counts = {verdict: sum(1 for row in rows if row["verdict"] == verdict.value) for verdict in Verdict}

@@ -43,7 +43,11 @@ def policy(directory: Path, seeds: int = 1, holding: bool = False, **changes: An
     """One relay and some seeds. `changes` are merged into the configuration: watch={"poll_every": "1m"}."""
     secret = {"env": "PASSWORD"}
     boxes: dict[str, Any] = {
-        seed(number): {"provider": f"provider-{number % 3}", "address": f"seed{number}@box.test", "imap": {"host": "imap.test", "password": secret}}
+        seed(number): {
+            "provider": f"provider-{number % 3}",
+            "address": f"seed{number}@box.test",
+            "imap": {"host": "imap.test", "password": secret},
+        }
         for number in range(1, seeds + 1)
     }
     if holding:
@@ -129,7 +133,9 @@ class House:
         submitters: dict[PathName, Submitter] = dict.fromkeys(self.policy.paths, self.post)
         self.plan = Plan(self.desk)
         self.submit = Submit(self.desk, submitters)
-        self.watch = Watch(self.desk, {name: FakeMailbox(account) for name, account in self.accounts.items() if name in self.policy.mailboxes})
+        self.watch = Watch(
+            self.desk, {name: FakeMailbox(account) for name, account in self.accounts.items() if name in self.policy.mailboxes}
+        )
         self.judge = Judge(self.desk)
 
     @contextlib.asynccontextmanager

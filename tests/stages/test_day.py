@@ -11,13 +11,14 @@ from tests.stages.house import House, policy
 from tests.stages.virtual import virtual
 
 DAY = 86_400.0
+BUDGET = {"per_path": 300}
 STAGES = ("plan", "submit", "watch", "judge")
 
 
 @virtual
 async def test_a_healthy_day_of_six_mailboxes(tmp_path: Path) -> None:
-    """Default rhythm: as often as a day's budget allows."""
-    house = House(policy(tmp_path, seeds=6))
+    """As often as a day's budget allows."""
+    house = House(policy(tmp_path, seeds=6, budgets=BUDGET))
     async with house.running(*STAGES):
         await house.sleep(DAY)
     planned = {fact.probe for fact in house.facts(ProbePlanned)}
@@ -34,7 +35,7 @@ async def test_a_healthy_day_of_six_mailboxes(tmp_path: Path) -> None:
 
 @virtual
 async def test_two_days_keep_the_mailboxes_clean_and_the_view_small(tmp_path: Path) -> None:
-    house = House(policy(tmp_path, seeds=2))
+    house = House(policy(tmp_path, seeds=2, budgets=BUDGET))
     async with house.running(*STAGES):
         await house.sleep(DAY * 2)
     lying = [len(account.folders["INBOX"].messages) for account in house.accounts.values()]

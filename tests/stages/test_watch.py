@@ -123,6 +123,8 @@ async def test_a_look_that_began_before_missing_after_and_ended_past_it_proves_n
     (fact,) = house.facts(Judged)
     proof = next(entry.fact for entry in house.entries if entry.seq == fact.evidence[-1])
     assert isinstance(proof, Looked) and proof not in straddling and proof.began.seconds_since(start) >= 480
+    begun = [at - start.utc for at, method in box(house).calls if method == "folders" and at <= proof.at.utc]
+    assert straddling and begun[-1] >= 480, "the round itself began after missing_after"
 
 
 @virtual
@@ -349,6 +351,7 @@ async def test_held_refund_mail_is_named_by_the_reply_that_comes_later(tmp_path:
     assert fact.carriers == (Carrier.REFUND_NUMBER,)
     assert fact.at.seconds_since(start) == pytest.approx(2.0), "seen when it was read, not when it was named"
     (judged,) = house.facts(Judged)
+    assert house.times(Judged, start) == [20.0], "and named at once"
     assert judged.transit_seconds == 0.0 and "lost on the way" in " ".join(judged.notes)
 
 
@@ -442,14 +445,14 @@ async def test_a_dsn_in_a_watched_mailbox_bounces_its_probe(tmp_path: Path) -> N
             'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
             "--b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n"
             "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; relay.test\r\n\r\n"
-            f"Final-Recipient: rfc822; {mail.recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 no such user\r\n\r\n"
+            f"Final-Recipient: rfc822; {mail.recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 unknown\r\n\r\n"
             f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {mail.message_id}\r\n\r\n--b--\r\n"
         )
         box(house, 2).deliver(report.encode())
         await house.until(lambda: house.facts(Judged))
         await house.sleep(1_000)
     assert len(house.facts(DsnReceived)) == 1 and verdicts(house) == [(0, Reason.BOUNCED)]
-    assert "failed (5.1.1)" in house.facts(Judged)[0].explanation and "550 no such user" in house.facts(Judged)[0].explanation
+    assert "failed (5.1.1)" in house.facts(Judged)[0].explanation and "550 unknown" in house.facts(Judged)[0].explanation
 
 
 # --- clean-up -------------------------------------------------------------------------------------------------------

@@ -49,7 +49,12 @@ TOLD: list[tuple[Fact, Level, str, str]] = [
     (judged(Reason.MISSING, 1), Level.ERROR, "judged", "FAIL missing (revision 1): "),
     (judged(Reason.MAILBOX_BLIND), Level.WARNING, "judged", "INCONCLUSIVE mailbox_blind"),
     (judged(Reason.INTERNAL), Level.ERROR, "judged", "ERROR internal"),
-    (WatchBlind(AT, BOX, BlindCause.AUTH_REFUSED, "NO", "set it"), Level.WARNING, "watch_blind", "gmail-1: blind, auth_refused: NO; set it"),
+    (
+        WatchBlind(AT, BOX, BlindCause.AUTH_REFUSED, "NO", "set it"),
+        Level.WARNING,
+        "watch_blind",
+        "gmail-1: blind, auth_refused: NO; set it",
+    ),
     (WatchBlind(AT, BOX, BlindCause.TIMEOUT, "silence", ""), Level.WARNING, "watch_blind", "gmail-1: blind, timeout: silence"),
     (WatchRestored(AT, BOX, 5), Level.INFO, "watch_restored", "gmail-1: watching 5 folders"),
     (Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, "later"), 60.0), Level.INFO, "deferred", "deferred (450 later), again in 60 s"),
