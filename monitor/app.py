@@ -28,7 +28,7 @@ from monitor.stages.plan import Plan
 from monitor.stages.submit import Submit
 from monitor.stages.watch import Watch
 from monitor.surface.metrics import Metrics, Vitals
-from monitor.views.world import World
+from monitor.views.world import World, utc_day
 
 SNAPSHOT_EVERY = 5_000  # facts between snapshots: at most that many are folded at a start
 UPKEEP_EVERY = 60.0
@@ -132,6 +132,9 @@ class App:
             self._last_beat = self.edges.clock.now()
             self.vitals.loop_lag = max(0.0, self._last_beat.seconds_since(before) - HEARTBEAT)
             self.vitals.journal_writable = self.desk.writable
+            self.vitals.day = utc_day(self._last_beat)
+            self.metrics.journal_refused(self.desk.refused)
+            self.desk.refused = 0
 
     async def close(self) -> None:
         """Last in, first out: connections, then a snapshot, then the journal."""

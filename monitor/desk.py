@@ -23,6 +23,7 @@ class Desk:
     entropy: Entropy
     policy: Policy
     writable: bool = True  # the last commit succeeded
+    refused: int = 0  # commits that the disk did not take
 
     async def commit(self, facts: Sequence[Fact], durable: bool = False) -> None:
         """Append, waiting out a full disk. Nothing is attempted without its fact, and no outcome is forgotten while we live."""
@@ -31,6 +32,7 @@ class Desk:
                 await self.journal.append(facts, durable)
             except JournalUnwritable:
                 self.writable = False
+                self.refused += 1
                 await self.clock.sleep(DISK_WAIT)
             else:
                 self.writable = True

@@ -65,6 +65,11 @@ def reconnect_wait(policy: WatchPolicy, failures: int, draw: float) -> float:
     return float(min(policy.reconnect_max, policy.reconnect_min * 2.0 ** min(failures, 16)) * draw)
 
 
+def lasted(began: Instant, ended: Instant, policy: WatchPolicy) -> bool:
+    """The connection was good for a while: what ended it is no reason to come back later than after any first failure."""
+    return ended.seconds_since(began) >= policy.poll_every
+
+
 def superseding(fact: Sighted, gone: tuple[int, ...]) -> Sighted:
     return replace(fact, supersedes=gone)
 

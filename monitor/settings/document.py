@@ -15,7 +15,7 @@ from monitor.settings.faults import KeyPath
 TAG, TAG_MEND = "has a YAML tag (!...)", "remove the tag, or put text that begins with ! in quotes"
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
-MAX_NODES = 20_000  # after the aliases are expanded
+MAX_NODES = 100_000  # after the aliases are expanded
 
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,12}\Z")

@@ -87,15 +87,17 @@ class Watcher:
         await self._desk.clock.sleep(delay)
         failures = 0
         while True:
+            began = self._desk.clock.now()
             try:
                 await self._connect()
-                failures = 0
                 while True:
                     await self._turn()
             except MailboxError as error:
                 await self._blind(error)
             finally:
                 await self._mailbox.close()
+            if watch.lasted(began, self._desk.clock.now(), self._desk.policy.watch):
+                failures = 0
             wait = watch.reconnect_wait(self._desk.policy.watch, failures, self._desk.entropy.uniform(0.5, 1.0))
             failures += 1
             await self._desk.clock.sleep(wait)

@@ -119,6 +119,8 @@ def is_loopback(host: str) -> bool:
 
 
 async def _json(request: web.Request) -> object:
+    if request.content_type != "application/json":  # a page of another site can post anything else to a loopback port
+        raise web.HTTPUnsupportedMediaType(text="send application/json")
     try:
         return json.loads(await request.text())
     except (ValueError, LookupError, RecursionError):  # no JSON or no text, in no charset that there is, nested beyond reason

@@ -38,6 +38,7 @@ class Vitals:
     journal_writable: bool = True
     journal_bytes: int = 0
     loop_lag: float = 0.0
+    day: str = ""  # the UTC day that the budget is counted by
     reload_ok: bool = True
     reloaded_at: float = 0.0
 
@@ -119,8 +120,8 @@ class Metrics:
             case _:
                 pass
 
-    def journal_failed(self) -> None:
-        self._errors.labels("state").inc()
+    def journal_refused(self, times: int) -> None:
+        self._errors.labels("state").inc(times)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """The page and its content type: text 0.0.4, or OpenMetrics with exemplars, as the scraper accepts."""
@@ -194,7 +195,8 @@ class _Gauges(Collector):
             "mailcanary_budget_used_ratio", "Share of today's budget of probes that is used.", labels=("environment", "path")
         )
         for path, policy in self._policy.paths.items():
-            used.add_metric((self._policy.environment, path), self._world.budget.paths.get(path, 0) / policy.daily_budget)
+            spent = 0 if self._vitals.day > self._world.budget.day else self._world.budget.paths.get(path, 0)
+            used.add_metric((self._policy.environment, path), spent / policy.daily_budget)
         return (watching, used)
 
     def _process(self) -> Iterable[Metric]:

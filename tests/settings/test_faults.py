@@ -482,16 +482,16 @@ SYNTAX = {
     "escape beyond Unicode": ('a: "\\UFFFFFFFF"\n', "config.yaml:1:1: is no YAML; check the escapes in double quotes"),
     "half a surrogate pair": ('a: "\\ud83d"\n', "config.yaml:1:4: holds half a surrogate pair; write the character itself"),
     "deep": ("a: " + "[" * 30, "config.yaml:1:27: is nested deeper than 24 levels; is this the right file?"),
-    "many values": ("a: [" + "b," * 20_001 + "]", "config.yaml:1:39999: holds more than 20000 values; is this the right file?"),
+    "many values": ("a: [" + "b," * 100_001 + "]", "config.yaml:1:199999: holds more than 100000 values; is this the right file?"),
     "large": ("#" * (1 << 20) + "\n", "config.yaml: is larger than 1 MiB; is this the right file?"),
     "billion laughs": (
         "a: &a [l,l,l,l,l,l,l,l,l,l]\n"
         + "".join(f"{y}: &{y} [{','.join(['*' + x] * 10)}]\n" for x, y in zip("abcdefg", "bcdefgh", strict=True)),
-        "config.yaml:5:4: grows by its aliases beyond 20000 values or 24 levels; write the values out",
+        "config.yaml:5:4: grows by its aliases beyond 100000 values or 24 levels; write the values out",
     ),
     "deep by aliases": (
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 40)),
-        "config.yaml:24:6: grows by its aliases beyond 20000 values or 24 levels; write the values out",
+        "config.yaml:24:6: grows by its aliases beyond 100000 values or 24 levels; write the values out",
     ),
 }
 

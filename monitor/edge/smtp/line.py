@@ -195,6 +195,8 @@ def told(failure: BaseException) -> str:
         return f"the host name does not resolve: {cause.strerror}"
     if isinstance(cause, aiosmtplib.SMTPServerDisconnected | ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
         return "the relay closed the connection"
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
     if isinstance(cause, Garbled | OSError):
         return str(cause) or type(cause).__name__
     return f"{type(cause).__name__} in the SMTP dialogue"  # without its text: it may quote what we said

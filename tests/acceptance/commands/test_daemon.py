@@ -101,7 +101,7 @@ async def test_in_flight_stays_in_flight(world: World, begin: Begin) -> None:
     world.only("aurora-1")
     await world.lab.switch_on(Fault.HOLD_QUEUE)
     async with running(world, begin) as daemon:
-        while not world.lab.relay.accepted:  # noqa: ASYNC110
+        while not world.lab.relay.accepted:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
         assert await daemon.stop() == 0

@@ -61,7 +61,7 @@ async def test_an_interrupted_probe_says_what_it_knows(world: World, begin: Call
     await world.lab.switch_on(Fault.ACCEPT_AND_DROP)
     process = await begin("probe", "-c", world.write(), "--state-dir", "s", "--format", "json", "--deadline", "60s")
     async with asyncio.timeout(20):
-        while not world.lab.relay.accepted:  # noqa: ASYNC110
+        while not world.lab.relay.accepted:
             await asyncio.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = await process.communicate()
