@@ -32,6 +32,7 @@ BUDGETS = {
     "edge": 180,
     "lab": 60,
     "acceptance": 420,
+    "cli": 150,
     "real": 300,
 }
 UNPLANNED = 60  # the budget of a folder that is not listed yet

@@ -1,6 +1,6 @@
 """Everything that can happen, as immutable facts. Each kind has exactly one writer, named beside it.
 
-Longer than other modules because the whole vocabulary of the journal is better read in one place.
+This module is longer than others because the whole vocabulary of the journal is better read in one place.
 
 A fact is never changed; a fact of an unknown kind is kept and skipped. A new field gets a default, so that facts written by an older
 image still load; anything else is a new major schema (edge/journal).
