@@ -32,6 +32,7 @@ ROUND = 2.0  # seconds between two probes of a route
 TRANSIT = 0.6  # seconds that the demo's providers take: slow enough to watch
 HEALTHY = 3  # rounds before the deploy
 ACT_DEADLINE = 25.0
+WIDTH = 160  # columns where stdout is no terminal
 STORY = 14  # lines of the story that stay on the screen
 
 
@@ -101,7 +102,7 @@ class Stage:
         self._lines: list[Text] = []
         self._told: dict[Route, Reason] = {}
         self._passed: Counter[Route] = Counter()
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
         self._live: Live | None = None
         self._began = self.now()
         app.journal.fold_into(self._note)
