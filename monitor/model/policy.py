@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from monitor.model.address import Address, Domain, SeedList
+from monitor.model.address import Address, SeedList
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 
@@ -236,6 +236,3 @@ class Policy:
     @property
     def seeds(self) -> SeedList:
         return SeedList.of([box.address for box in self.mailboxes.values() if box.role is Role.SEED])
-
-    def author_domains(self) -> frozenset[Domain]:
-        return frozenset(p.via.identity.author.domain for p in self.paths.values() if isinstance(p.via, SmtpPath))

@@ -12,7 +12,7 @@ from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
 from monitor.rules import compose, plan, story, token
 
 TICK = 5.0  # seconds between looks at the clocks
-WATCHER_WAIT = 1.0  # between looks whether a mailbox's watcher has spoken
+WATCHER_WAIT = 0.05  # seconds between looks whether a mailbox's watcher has spoken
 
 
 class Plan:
@@ -58,7 +58,7 @@ class Plan:
         if first is None:
             return TICK
         wait = -now.seconds_since(first.due)
-        return min(TICK, wait if wait > 0 else WATCHER_WAIT / 20)
+        return min(TICK, wait if wait > 0 else WATCHER_WAIT)
 
     def _probe(self, route: RoutePolicy, purpose: Purpose) -> ProbePlanned:
         desk = self._desk

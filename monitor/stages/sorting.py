@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.desk import Desk
 from monitor.model.facts import DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray
@@ -119,23 +119,13 @@ class Sorter:
             return []
         altered, notes = reading.altered(found, state.plan.expectation)
         return [
-            Sighted(
-                at=held.seen,
-                probe=ours.probe,
-                mailbox=self._policy.name,
-                folder=copy.folder.name,
-                placement=held.where,
-                uidvalidity=copy.uidvalidity,
-                uid=copy.uid,
+            replace(
+                self._copy_of(held, ours.probe),
                 unseen_since=held.unseen_since,
-                message_id=found.message_id,
-                digest=found.digest,
                 carriers=ours.carriers,
                 altered=altered,
                 auth=ours.auth,
                 internaldate=copy.internaldate,
-                size=copy.size,
-                header_digest=found.header_digest,
                 notes=(*notes, *self._skew(held)),
             )
         ]
@@ -159,12 +149,13 @@ class Sorter:
             if any((x.uidvalidity, x.uid) == (copy.uidvalidity, copy.uid) for x in here):
                 return []
             if moved := [x for x in here if x.uidvalidity != copy.uidvalidity]:
-                return [self._rehomed(held, moved[0].probe)]
+                return [self._copy_of(held, moved[0].probe)]
             if mine:
                 kind = ForeignKind.REPLAYED
         return [Foreign(held.seen, name, copy.folder.name, kind, found.digest)]
 
-    def _rehomed(self, held: _Held, probe: ProbeId) -> Sighted:
+    def _copy_of(self, held: _Held, probe: ProbeId) -> Sighted:
+        """Where a copy of this probe lies and what it is; nothing yet of what that proves."""
         copy, found = held.copy, held.found
         return Sighted(
             at=held.seen,

@@ -16,7 +16,6 @@ from monitor.model.facts import (
     Sighted,
     SubmitError,
     SubmitUnknown,
-    Withdrawn,
     Withheld,
 )
 from monitor.model.instant import Instant
@@ -100,6 +99,3 @@ def _replaces(fact: Sighted, old: Seen) -> bool:
     there = old.fact
     renumbered = (there.mailbox, there.folder) == (fact.mailbox, fact.folder) and there.uidvalidity != fact.uidvalidity
     return renumbered or old.seq in fact.supersedes
-
-
-Outcome = Accepted | Deferred | Refused | SubmitUnknown | SubmitError | Withheld | Withdrawn
