@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor import __version__
@@ -20,12 +20,15 @@ from monitor.edge.secret import SystemSecrets
 from monitor.edge.smtp import SmtpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.model.facts import Started
-from monitor.model.policy import HttpPath, Policy, SmtpPath
+from monitor.model.policy import CommandPath, HttpPath, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
-from monitor.ports import Clock, Entropy, JournalUnwritable, Mailbox, Secrets, Submitter
+from monitor.ports import Channel, Clock, Entropy, JournalUnwritable, Mailbox, Secrets, Submitter
+from monitor.stages.incident import Incident
 from monitor.stages.judge import Judge
+from monitor.stages.notify import Notify
 from monitor.stages.plan import Plan
 from monitor.stages.submit import Submit
+from monitor.stages.tripwire import Tripwire
 from monitor.stages.watch import Watch
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World, utc_day
@@ -44,6 +47,7 @@ class Edges:
     secrets: Secrets
     submitters: Mapping[PathName, Submitter]
     mailboxes: Mapping[MailboxName, Mailbox]
+    channels: Mapping[str, Channel] = field(default_factory=dict)
 
 
 def build_edges(policy: Policy) -> Edges:
@@ -56,6 +60,8 @@ def build_edges(policy: Policy) -> Edges:
                 submitters[name] = SmtpSubmitter(path, policy.seeds, secrets, tls.get)
             case HttpPath():
                 submitters[name] = HttpSubmitter(path, policy.seeds, secrets, tls.get)
+            case CommandPath():
+                raise NotImplementedError
     mailboxes: dict[MailboxName, Mailbox] = {
         name: ImapMailbox(box, policy.watch, secrets, tls.get, clock) for name, box in policy.mailboxes.items()
     }
@@ -76,6 +82,9 @@ class App:
         self.submit = Submit(self.desk, edges.submitters)
         self.watch = Watch(self.desk, edges.mailboxes)
         self.judge = Judge(self.desk)
+        self.tripwire = Tripwire(self.desk)
+        self.incident = Incident(self.desk)
+        self.notify = Notify(self.desk, edges.channels)
         self._last_beat = edges.clock.now()
         self._snapshot_seq = world.seq
 
@@ -98,8 +107,11 @@ class App:
                 "upkeep": self._upkeep,
                 "heartbeat": self._heartbeat,
             }
-            if schedule:
+            if schedule:  # a one-shot run says what became of its probes, and pages nobody
                 loops["plan"] = self.plan.run
+                loops["tripwire"] = self.tripwire.run
+                loops["incident"] = self.incident.run
+                loops["notify"] = self.notify.run
             for extra in more:
                 loops[extra.__name__] = extra
             running = [tasks.create_task(_guard(name, loop), name=name) for name, loop in loops.items()]
@@ -142,6 +154,8 @@ class App:
             await mailbox.close()
         for submitter in self.edges.submitters.values():
             await submitter.close()
+        for channel in self.edges.channels.values():
+            await channel.close()
         with contextlib.suppress(JournalUnwritable):
             await self._snapshot()
         await self.journal.close()

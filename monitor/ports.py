@@ -8,6 +8,7 @@ from typing import Protocol
 from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause, Folder, Look, Mark
+from monitor.model.notice import Notice, Telling
 from monitor.model.policy import SecretRef
 from monitor.model.submission import Outcome, Submission
 
@@ -94,6 +95,35 @@ class Mailbox(Protocol):
     async def remove(self, folder: Folder, uidvalidity: int, uids: Sequence[int]) -> tuple[int, ...]:
         """Delete exactly these messages (UID STORE \\Deleted, UID EXPUNGE; RFC 4315) and nothing else; returns the UIDs that are gone.
         Does nothing if UIDVALIDITY changed or the server has no UIDPLUS and another message bears \\Deleted."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Signer(Protocol):
+    """Signs a finished message."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The message, lines ended by CRLF, with a DKIM-Signature field in front (RFC 6376). Raises SecretError when the key cannot be
+        read."""
+        ...
+
+
+class Channel(Protocol):
+    """One way to tell people, that is not e-mail."""
+
+    async def tell(self, notice: Notice, deadline: float) -> Telling:
+        """Hand over within `deadline` seconds. Never raises for anything that the peer does."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Heartbeat(Protocol):
+    """The dead-man switch that somebody else watches."""
+
+    async def beat(self, well: bool, detail: str, deadline: float) -> str:
+        """Say that a cycle was completed, or that it failed. Empty when it was taken, else why not."""
         ...
 
     async def close(self) -> None: ...

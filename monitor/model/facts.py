@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.model.address import Address
+from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
 from monitor.model.probe import Deadlines, Expectation, MailboxName, ProbeId, Purpose, RefundStory, Route
 from monitor.model.submission import Reply, Step
-from monitor.model.verdict import Reason, Verdict
+from monitor.model.verdict import Reason, Symptom, Verdict
 
 # --- writer: app -----------------------------------------------------------------------------------------------------
 
@@ -28,6 +29,23 @@ class Started:
     at: Instant
     version: str
     policy_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """Another configuration is in force."""
+
+    at: Instant
+    policy_hash: str
+    changes: tuple[str, ...]  # in plain words
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The file was read again and is faulty; nothing changed."""
+
+    at: Instant
+    why: str
 
 
 # --- writer: stages/plan ---------------------------------------------------------------------------------------------
@@ -234,6 +252,9 @@ class Stray:
     message_id: str
     auth: Authentication
     why: str
+    author_domain: str = ""
+    amounts: tuple[str, ...] = ()  # of money, as printed; at most three
+    internaldate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +335,76 @@ class Closed:
     probe: ProbeId
 
 
+# --- writer: stages/tripwire -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """Refund mail that is authenticated as ours, and no probe of ours, lies where none must ever come. `stray`: the fact it rests on."""
+
+    at: Instant
+    mailbox: MailboxName
+    stray: int
+    author_domain: str
+    evidence: tuple[str, ...]  # in plain words: who vouches for it, what it says, when it came
+
+
+# --- writer: stages/incident -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of one incident, or of a suspicion. Carries all that is needed to tell of it."""
+
+    at: Instant
+    incident: IncidentId
+    phase: Phase
+    symptom: Symptom
+    scope: Scope
+    severity: Severity
+    episode: int  # counts the openings of this incident
+    since: Instant  # the first bad evidence: when its probe was first attempted
+    routes: tuple[str, ...] = ()  # affected until now
+    opening: Opening | None = None
+    last_good: Instant | None = None  # before it began
+    tallies: tuple[Tally, ...] = ()
+    evidence: tuple[int, ...] = ()  # seqs
+    diagnosis: Diagnosis | None = None
+    deploys: tuple[DeployCandidate, ...] = ()
+    confirm: tuple[Route, ...] = ()  # to be probed at once
+    note: str = ""
+    by: str = ""  # the person, where one did it
+
+
+# --- writer: stages/notify -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A channel took the notice about the transition `about` (its seq)."""
+
+    at: Instant
+    incident: IncidentId
+    channel: str
+    about: int
+    attempt: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyFailed:
+    """retry_in None: given up, with what to do."""
+
+    at: Instant
+    incident: IncidentId
+    channel: str
+    about: int
+    attempt: int
+    detail: str
+    mend: str
+    retry_in: float | None
+
+
 # --- writer: surface -------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +419,56 @@ class Paused:
 class Resumed:
     at: Instant
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    at: Instant
+    incident: IncidentId
+    by: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """Nobody is told of this incident until `until` (seconds since the epoch, at most 24 h ahead)."""
+
+    at: Instant
+    incident: IncidentId
+    by: str
+    reason: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveAsked:
+    """A person says that it is over."""
+
+    at: Instant
+    incident: IncidentId
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    at: Instant
+    incident: IncidentId
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployMarked:
+    """Somebody says that a deploy of the shop starts, has finished, or is rolled back."""
+
+    at: Instant
+    deploy: str
+    phase: DeployPhase
+    service: str = ""
+    version: str = ""
+    sha: str = ""
+    by: str = ""
 
 
 ProbeFact = (
@@ -347,10 +488,14 @@ ProbeFact = (
     | Closed
 )
 MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
-Fact = Started | ClockJumped | ProbeFact | MailboxFact | Paused | Resumed
+IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
+AppFact = Started | Reloaded | ReloadRefused
+Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | Tripped | IncidentFact | DeployMarked | Paused | Resumed
 
 KINDS: dict[str, type[Fact]] = {
     "started": Started,
+    "reloaded": Reloaded,
+    "reload_refused": ReloadRefused,
     "probe_planned": ProbePlanned,
     "clock_jumped": ClockJumped,
     "withdrawn": Withdrawn,
@@ -372,6 +517,15 @@ KINDS: dict[str, type[Fact]] = {
     "cleaned_up": CleanedUp,
     "judged": Judged,
     "closed": Closed,
+    "tripped": Tripped,
+    "transition": Transition,
+    "notified": Notified,
+    "notify_failed": NotifyFailed,
+    "acknowledged": Acknowledged,
+    "silenced": Silenced,
+    "resolve_asked": ResolveAsked,
+    "noted": Noted,
+    "deploy_marked": DeployMarked,
     "paused": Paused,
     "resumed": Resumed,
 }

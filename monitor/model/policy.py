@@ -17,6 +17,7 @@ from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 class SecretSource(StrEnum):
     ENV = "env"
     FILE = "file"
+    COMMAND = "command"  # an access token that a program prints; `name` is its command line (shell words, no shell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Security(StrEnum):
 class LoginMethod(StrEnum):
     LOGIN = "login"
     PLAIN = "plain"  # AUTHENTICATE PLAIN (RFC 4616)
+    XOAUTH2 = "xoauth2"  # the password is an OAuth 2.0 access token
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class MailIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class DkimKey:
+    """Sign by ourselves, for a shop whose relay does not (RFC 6376)."""
+
+    domain: str  # d=
+    selector: str  # s=
+    key: SecretRef  # PEM, RSA
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpPath:
     host: str
     port: int
@@ -86,6 +97,8 @@ class SmtpPath:
     password: SecretRef | None
     identity: MailIdentity
     helo: str | None = None
+    login: LoginMethod = LoginMethod.PLAIN  # PLAIN: whatever password mechanism the relay offers; XOAUTH2: `password` is an access token
+    dkim: DkimKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,18 @@ class HttpPath:
     refund_id: str | None  # JSON pointer (RFC 6901) into the answer
     version: str | None  # JSON pointer, or header:NAME
     sends_number: bool  # the application assigns the refund number itself; its id stands in the mail
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPath:
+    """A program of the shop's, run once per probe without a shell; docs/app-contract.md says what it owes."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str | SecretRef]  # all it gets beside PATH
+    input: object  # JSON value whose strings are Jinja sources, on its stdin
+    refund_id: str | None  # JSON pointer (RFC 6901) into the JSON on its stdout
+    version: str | None  # JSON pointer
+    sends_number: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +151,7 @@ class Demand:
 @dataclass(frozen=True, slots=True)
 class PathPolicy:
     name: PathName
-    via: SmtpPath | HttpPath
+    via: SmtpPath | HttpPath | CommandPath
     carriers: tuple[Carrier, ...]
     locales: tuple[Locale, ...]
     allowed_amounts: tuple[str, ...]  # other amounts the template always prints, as rendered
@@ -141,6 +166,7 @@ class PathPolicy:
 class Role(StrEnum):
     SEED = "seed"
     HOLDING = "holding"  # where a faulty deploy parks customers' mail; watched, never submitted to
+    TRIPWIRE = "tripwire"  # must never get refund mail; watched, never submitted to, nothing in it is ever touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +243,62 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentPolicy:
+    """When evidence becomes an incident, and when it is over."""
+
+    recover_after: float = 600.0  # the good streak of every affected route must span this
+    recover_passes: int = 3  # and hold so many probes
+    sustained_after: float = 900.0  # nothing good from one provider or mailbox for this long
+    blind_after: float = 900.0  # a mailbox or path that we cannot use for this long
+    reopen_within: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChannel:
+    """A signed POST (Standard Webhooks)."""
+
+    url: str | SecretRef
+    secret: SecretRef | None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerChannel:
+    """Prometheus Alertmanager, API v2. `urls`: every member of the cluster is told."""
+
+    urls: tuple[str, ...]
+    authorization: SecretRef | None  # the whole header value
+    ca_file: str | None = None
+    resend_every: float = 60.0  # it forgets what it is not told again
+
+
+Channel = WebhookChannel | AlertmanagerChannel
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyPolicy:
+    """Who is told of what. Names are keys of `channels`."""
+
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    pages: tuple[str, ...] = ()
+    tickets: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()  # told too when a channel has not taken a page for fallback_after
+    fallback_after: float = 120.0
+    give_up_after: float = 86_400.0  # a notice older than this is given up
+    public_url: str = ""  # of this daemon, for links; empty: no links
+    runbooks_url: str = "https://mailcanary.invalid/runbooks"  # the symptom is appended
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatPolicy:
+    """A dead-man switch outside: `url` is asked after each complete cycle, `url`/fail when a cycle failed."""
+
+    url: str | SecretRef
+    every: float
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The whole configuration."""
 
@@ -232,6 +314,10 @@ class Policy:
     retention: RetentionPolicy
     drain: float  # how long SIGTERM waits for running submissions
     policy_hash: str
+    sending_domains: tuple[str, ...] = ()  # author domains of the shop: what "authenticated as ours" means
+    incidents: IncidentPolicy = IncidentPolicy()
+    notify: NotifyPolicy = field(default_factory=NotifyPolicy)
+    heartbeat: HeartbeatPolicy | None = None
 
     @property
     def seeds(self) -> SeedList:

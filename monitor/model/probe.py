@@ -40,6 +40,7 @@ class Deadlines:
     missing_after: float
     give_up_after: float
     watch_until: float
+    overdue_floor: float = 20.0  # a probe younger than this is never overdue
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Symptom(StrEnum):
     BUDGET = "budget"
     BASELINE = "baseline"
     MONITOR = "monitor"
+    STRAY = "stray"  # refund mail that should not be: from no verdict on a probe, but from a tripwire
 
 
 _TABLE: dict[Reason, tuple[Verdict, Symptom | None]] = {

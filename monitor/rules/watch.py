@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from monitor.model.facts import Sighted
 from monitor.model.instant import Instant
 from monitor.model.policy import MailboxPolicy, WatchPolicy
-from monitor.rules import judge
+from monitor.rules import judge, overdue
+from monitor.views.habit import Habit
 from monitor.views.probes import ProbeState
 from monitor.views.world import Leftover
 
@@ -17,25 +18,27 @@ CLEAN_UP_STEP = 50  # copies in one go
 
 @dataclass(frozen=True, slots=True)
 class Hunt:
-    """A reason to look at all folders: from `sweep_after` past `since` on, and once more from `proof_at` on.
+    """A reason to look at all folders: from `sweep_after` past `since` on, and once more from each of `proofs` on.
 
-    A probe that was attempted and is not seen (since the attempt; a look from missing_at on proves its absence), or one that was just
-    seen (since the sighting; one more look shows a second copy in another folder). `settled`: one look is enough.
+    A probe that was attempted and is not seen (since the attempt; a look from overdue_at on makes it overdue, one from missing_at on
+    proves its absence), or one that was just seen (since the sighting; one more look shows a second copy in another folder).
+    `settled`: one look is enough.
     """
 
     since: Instant
-    proof_at: Instant
+    proofs: tuple[Instant, ...]
     settled: bool = False
 
 
-def hunt(state: ProbeState) -> Hunt | None:
+def hunt(state: ProbeState, habit: Habit | None = None) -> Hunt | None:
     """Why the mailbox of this probe must be looked at beyond the safety net; None: no reason."""
     if state.first_attempt is None or state.last_attempt is None or state.refused is not None:
         return None
     if own := state.own():
         newest = max(own, key=lambda seen: seen.seq).fact.at
-        return Hunt(newest, newest, settled=True)
-    return Hunt(state.last_attempt, judge.missing_at(state) or state.last_attempt)
+        return Hunt(newest, (), settled=True)
+    proofs = (overdue.overdue_at(state, habit), judge.missing_at(state))
+    return Hunt(state.last_attempt, tuple(at for at in proofs if at is not None))
 
 
 def until_next_round(hunts: Sequence[Hunt], last_round: Instant | None, hunger: int, policy: WatchPolicy, now: Instant) -> float:
@@ -55,8 +58,7 @@ def until_next_round(hunts: Sequence[Hunt], last_round: Instant | None, hunger: 
             waits.append(max(policy.sweep_after - now.seconds_since(hunt.since), floor - age))
         elif not hunt.settled:
             waits.append(pause - age)
-        if not hunt.settled and not last_round.reached(hunt.proof_at):
-            waits.append(max(-now.seconds_since(hunt.proof_at), 0.0))
+        waits.extend(max(-now.seconds_since(proof), 0.0) for proof in hunt.proofs if not last_round.reached(proof))
     return min(waits)
 
 

@@ -41,10 +41,10 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
     unknown = settings.routes is None and any(path[0] == "routes" for path in broken)
     routes = () if unknown else planned(settings)
     if ("deadlines",) not in broken:
-        _deadlines(settings.deadlines.overdue_floor, deadlines(settings), None, report)
+        _deadlines(deadlines(settings), None, report)
         for route in routes:
             if route.at is not None:
-                _deadlines(route.overdue_floor, route.deadlines, route.at, report)
+                _deadlines(route.deadlines, route.at, report)
     _submission(settings, routes, broken, report)
     _watch(settings, routes, broken, report)
     _plus_tags(settings, routes, report)
@@ -156,9 +156,9 @@ def _key_numbers(settings: Settings, report: Report) -> None:
             )
 
 
-def _deadlines(floor: float, limits: Deadlines, at: KeyPath | None, report: Report) -> None:
+def _deadlines(limits: Deadlines, at: KeyPath | None, report: Report) -> None:
     """overdue_floor < late < missing < give_up, missing <= watch_until."""
-    ladder = (("overdue_floor", floor), ("late", limits.late_after), ("missing", limits.missing_after))
+    ladder = (("overdue_floor", limits.overdue_floor), ("late", limits.late_after), ("missing", limits.missing_after))
     steps = [*pairwise(ladder), (ladder[2], ("give_up", limits.give_up_after))]
     for (low, earlier), (high, later) in steps:
         if later <= earlier:

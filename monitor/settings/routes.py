@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from monitor.model.policy import Role
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.settings.faults import KeyPath
-from monitor.settings.mail_shape import HttpShape
 from monitor.settings.scalars import duration
 from monitor.settings.shape import DeadlinesOverride, RouteShape, Settings
 
 _EVERY = 300.0
 _DAY = 86_400.0
-_SCHEDULED_SHARE = 0.96  # of a daily budget: 5 minutes on one route is 288 of 300; the rest is for confirm, gate and CLI probes
+_PER_ROUTE = 360  # probes a day: one in 5 minutes is 288; the rest is for confirm, gate and CLI probes
+_PER_PATH = 2400
+_SCHEDULED_SHARE = 288 / 360  # of a daily budget that somebody wrote
 _WATCH_ON = duration("30m") or 0.0
 _NO_OVERRIDE = DeadlinesOverride()
 
@@ -28,7 +29,6 @@ class PlannedRoute:
     route: Route
     every: float
     jitter: float
-    overdue_floor: float
     deadlines: Deadlines
     at: KeyPath | None
 
@@ -68,7 +68,6 @@ def planned(settings: Settings) -> tuple[PlannedRoute, ...]:
                 route,
                 every=(entry.every if entry else None) or settings.schedule.every or default,
                 jitter=settings.schedule.jitter if entry is None or entry.jitter is None else entry.jitter,
-                overdue_floor=own.overdue_floor or settings.deadlines.overdue_floor,
                 deadlines=deadlines(settings, own),
                 at=at,
             )
@@ -81,13 +80,14 @@ def deadlines(settings: Settings, own: DeadlinesOverride = _NO_OVERRIDE) -> Dead
     general = settings.deadlines
     missing = own.missing or general.missing
     watch_until = own.watch_until or general.watch_until or missing + _WATCH_ON
-    return Deadlines(own.late or general.late, missing, own.give_up or general.give_up, watch_until)
+    floor = own.overdue_floor or general.overdue_floor
+    return Deadlines(own.late or general.late, missing, own.give_up or general.give_up, watch_until, floor)
 
 
 def path_budget(settings: Settings, path: PathName) -> int:
-    """An application has real work with each refund; a relay only passes a message on."""
-    shape = settings.paths[path]
-    return shape.daily_budget or settings.budgets.per_path or (300 if isinstance(shape, HttpShape) else 2000)
+    """What is written, or enough for every route every five minutes, up to a hundred probes an hour."""
+    routes = sum(1 for route, _, _ in pairs(settings) if route.path == path)
+    return settings.paths[path].daily_budget or settings.budgets.per_path or min(_PER_ROUTE * max(routes, 1), _PER_PATH)
 
 
 def mailbox_budget(settings: Settings, route: Route) -> int:

@@ -91,8 +91,8 @@ class SubmissionShape(Section):
 class BudgetsShape(Section):
     """Probes a day (UTC), all purposes together; beyond it nothing is submitted."""
 
-    per_path: Budget | None = optional("Probes a day on one path. Default: 300 where the application is asked, 2000 on a relay.")
-    per_mailbox: Budget = optional("Probes a day to one mailbox.", 600)
+    per_path: Budget | None = optional("Probes a day on one path. Default: 360 for each of its mailboxes, at most 2400.")
+    per_mailbox: Budget = optional("Probes a day to one mailbox.", 800)
 
 
 class WatchShape(Section):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from monitor.desk import Desk
-from monitor.model.facts import ClockJumped, ProbePlanned
+from monitor.model.facts import ClockJumped, ProbePlanned, Transition
 from monitor.model.instant import Instant
-from monitor.model.policy import HttpPath, RoutePolicy, SmtpPath
+from monitor.model.policy import CommandPath, HttpPath, RoutePolicy, SmtpPath
 from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
 from monitor.rules import compose, plan, story, token
 
@@ -21,7 +22,20 @@ class Plan:
         self._last_tick: Instant | None = None
 
     async def run(self) -> None:
-        """Plan each route in its rhythm, for ever."""
+        """Plan each route in its rhythm, and what a suspicion asks for at once, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._confirm(), name="confirm")
+            await self._in_rhythm()
+
+    async def _confirm(self) -> None:
+        """Confirm probes: those that a transition names. A route that is gone, or submission that is paused, answers with silence."""
+        desk = self._desk
+        async for entries in desk.follow(desk.world.seq):
+            wanted = [route for entry in entries if isinstance(entry.fact, Transition) for route in entry.fact.confirm]
+            if desk.world.paused is None:
+                await self.plan_now([route for route in wanted if route in desk.policy.routes], Purpose.CONFIRM)
+
+    async def _in_rhythm(self) -> None:
         desk = self._desk
         routes = desk.policy.routes
         slots = {s.route: s for s in plan.opening(routes, lambda r: desk.world.route(r).planned, desk.clock.now())}
@@ -73,7 +87,7 @@ class Plan:
             case SmtpPath() as via:
                 message_id = compose.message_id(text, via.identity.author.domain)
                 sender = compose.envelope_sender(via.identity, probe)
-            case HttpPath():  # the application chooses both
+            case HttpPath() | CommandPath():  # the application chooses both
                 message_id, sender = "", mailbox.address
         return ProbePlanned(
             at=now,

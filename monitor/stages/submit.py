@@ -23,7 +23,7 @@ from monitor.model.facts import (
     Withheld,
 )
 from monitor.model.instant import Instant
-from monitor.model.policy import HttpPath, PathPolicy, SmtpPath
+from monitor.model.policy import CommandPath, HttpPath, PathPolicy, SmtpPath
 from monitor.model.probe import PathName, ProbeId
 from monitor.model.submission import (
     Declined,
@@ -144,6 +144,8 @@ class Submit:
                 return compose.mail_submission(plan_, via.identity)
             case HttpPath() as via:
                 return compose.app_submission(plan_, via)
+            case CommandPath():
+                raise NotImplementedError
 
     def _outcome(self, state: ProbeState, path: PathPolicy, attempt: int, outcome: Outcome) -> Fact:
         now = self._desk.clock.now()

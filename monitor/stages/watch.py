@@ -121,7 +121,9 @@ class Watcher:
             await self._resort()
 
     def _hunts(self) -> list[watch.Hunt]:
-        return [hunt for state in self._desk.world.probes_to(self._policy.name) if (hunt := watch.hunt(state)) is not None]
+        world = self._desk.world
+        hunts = (watch.hunt(state, world.route(state.plan.route).habit) for state in world.probes_to(self._policy.name))
+        return [hunt for hunt in hunts if hunt is not None]
 
     async def _round(self, folders: tuple[Folder, ...] | None = None) -> None:
         """Look at every folder that there is now, INBOX first; a complete round is evidence of absence. A filter that sorts mail away

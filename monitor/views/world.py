@@ -33,6 +33,10 @@ from monitor.model.facts import (
 from monitor.model.instant import Instant
 from monitor.model.mail import Mark
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
+from monitor.model.verdict import Verdict
+from monitor.views.habit import Habit
+from monitor.views.incidents import Incidents
+from monitor.views.outbox import Outbox
 from monitor.views.probes import ProbeState
 
 MAX_JUMPS = 50
@@ -60,6 +64,7 @@ class RouteState:
     judged: Instant | None = None
     sighted: Instant | None = None
     last: Judged | None = None
+    habit: Habit = field(default_factory=Habit)
 
 
 @dataclass(slots=True)
@@ -107,6 +112,8 @@ class World:
     paused: Paused | None = None
     started: Started | None = None
     jumps: list[ClockJumped] = field(default_factory=list)
+    incidents: Incidents = field(default_factory=Incidents)
+    outbox: Outbox = field(default_factory=Outbox)
 
     def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
         """The probes of this mailbox that are not closed, in the order of their planning."""
@@ -127,6 +134,8 @@ class World:
     def fold(self, entry: Entry) -> None:
         """Take in the next fact. Facts about a probe that is no longer known are ignored (it was closed, or retired)."""
         self.seq = entry.seq
+        self.incidents.fold(entry)
+        self.outbox.fold(entry)
         match entry.fact:
             case ProbePlanned() as fact:
                 self._forget(fact.probe)
@@ -142,11 +151,7 @@ class World:
                 if state and (state.dsn is None or state.dsn.action != "failed"):  # "delayed" may be read after "failed"
                     state.dsn, state.dsn_seq = fact, entry.seq
             case Judged() as fact:
-                if state := self.probes.get(fact.probe):
-                    state.judged = fact
-                route = self.route(fact.route)
-                if fact.revision == 0 or (route.last is not None and route.last.probe == fact.probe):
-                    route.judged, route.last = fact.at, fact
+                self._judged(fact)
             case Closed() as fact:
                 self._closed(fact)
             case CleanedUp() as fact:
@@ -221,6 +226,15 @@ class World:
             if same and leftover.uidvalidity != fact.uidvalidity:
                 leftover.uidvalidity, leftover.uid = fact.uidvalidity, fact.uid
                 return
+
+    def _judged(self, fact: Judged) -> None:
+        if state := self.probes.get(fact.probe):
+            state.judged = fact
+        route = self.route(fact.route)
+        if fact.revision == 0 and fact.verdict is Verdict.PASS and fact.transit_seconds is not None:
+            route.habit.add(fact.at, fact.transit_seconds)
+        if fact.revision == 0 or (route.last is not None and route.last.probe == fact.probe):
+            route.judged, route.last = fact.at, fact
 
     def _forget(self, probe: ProbeId) -> ProbeState | None:
         state = self.probes.pop(probe, None)

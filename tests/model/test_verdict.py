@@ -27,7 +27,7 @@ def test_reasons_by_verdict() -> None:
 
 
 def test_every_symptom_is_used() -> None:
-    assert set(SYMPTOM_OF.values()) == {*Symptom, None}
+    assert set(SYMPTOM_OF.values()) == {*Symptom, None} - {Symptom.STRAY}
 
 
 def test_monitor_faults_are_no_mail_symptoms() -> None:

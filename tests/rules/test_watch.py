@@ -46,8 +46,8 @@ MAILBOX = MailboxPolicy(
     clean_up_after=3600.0,
     daily_budget=300,
 )
-FRESH = Hunt(since=at(0), proof_at=at(300))  # attempted at 0, not seen
-SEEN = Hunt(since=at(2), proof_at=at(2), settled=True)
+FRESH = Hunt(since=at(0), proofs=(at(300),))  # attempted at 0, not seen
+SEEN = Hunt(since=at(2), proofs=(), settled=True)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ SEEN = Hunt(since=at(2), proof_at=at(2), settled=True)
         pytest.param([SEEN], 3, 0, 3.5, 4.5, id="just seen: once more, sweep_after the last round, so that many probes share it"),
         pytest.param([SEEN], 7, 0, 8, 299.0, id="seen and swept: the safety net"),
         pytest.param([SEEN, FRESH], 8, 1, 9, 6.5, id="the hungriest decides"),
-        pytest.param([Hunt(at(0), at(500)), FRESH], 299, 15, 300, 0.0, id="the soonest proof decides"),
+        pytest.param([Hunt(at(0), (at(500),)), FRESH], 299, 15, 300, 0.0, id="the soonest proof decides"),
     ],
 )
 def test_until_next_round(hunts: list[Hunt], last_round: float | None, hunger: int, now: float, wait: float) -> None:
@@ -92,7 +92,7 @@ def test_a_safety_net_tighter_than_the_sweep_still_sweeps() -> None:
     st.floats(0, 5000),
 )
 def test_never_longer_than_the_safety_net(hunts: list[tuple[float, float, bool]], last: float, hunger: int, later: float) -> None:
-    told = [Hunt(at(since), at(since + proof), settled) for since, proof, settled in hunts]
+    told = [Hunt(at(since), (at(since + proof),), settled) for since, proof, settled in hunts]
     assert watch.until_next_round(told, at(last), hunger, POLICY, at(last + later)) <= POLICY.poll_every - later + 1e-6
 
 
@@ -101,34 +101,34 @@ class TestHunt:
         assert watch.hunt(Life().state) is None
 
     def test_under_way(self) -> None:
-        assert watch.hunt(Life().attempt(0).state) == Hunt(at(0), at(DEADLINES.missing_after))
-        assert watch.hunt(submitted().state) == Hunt(at(0), at(DEADLINES.missing_after))
+        assert watch.hunt(Life().attempt(0).state) == Hunt(at(0), (at(60), at(300)))
+        assert watch.hunt(submitted().state) == Hunt(at(0), (at(60), at(300)))
 
     def test_refused(self) -> None:
         assert watch.hunt(Life().attempt(0).refuse(1).state) is None
 
     def test_reply_lost(self) -> None:
-        assert watch.hunt(Life().attempt(0).lose_reply(1).state) == Hunt(at(0), at(300))
+        assert watch.hunt(Life().attempt(0).lose_reply(1).state) == Hunt(at(0), (at(60), at(300)))
 
     def test_greylisted_counts_from_the_attempt_that_was_taken(self) -> None:
-        assert watch.hunt(Life().attempt(0).defer(1, 99).attempt(100).accept(101).state) == Hunt(at(100), at(400))
+        assert watch.hunt(Life().attempt(0).defer(1, 99).attempt(100).accept(101).state) == Hunt(at(100), (at(60), at(400)))
 
     def test_no_connection_yet(self) -> None:
         state = Life().attempt(0).err(1, SubmitFault.UNREACHABLE, retry_in=5).attempt(6).accept(7).state
-        assert watch.hunt(state) == Hunt(at(6), at(306))
+        assert watch.hunt(state) == Hunt(at(6), (at(60), at(306)))
 
     def test_seen(self) -> None:
-        assert watch.hunt(submitted().see(3).state) == Hunt(at(3), at(3), settled=True)
-        assert watch.hunt(submitted().see(3).see(9, "Junk", Placement.SPAM).state) == Hunt(at(9), at(9), settled=True)
+        assert watch.hunt(submitted().see(3).state) == Hunt(at(3), (), settled=True)
+        assert watch.hunt(submitted().see(3).see(9, "Junk", Placement.SPAM).state) == Hunt(at(9), (), settled=True)
 
     def test_moved_counts_anew_even_if_a_second_copy_stands_after_it(self) -> None:
         life = submitted().see(3)
         first = life.seqs["sighted"]
         life.see(9, uid=8).see(20, "Junk", Placement.SPAM, supersedes=(first,))
-        assert watch.hunt(life.state) == Hunt(at(20), at(20), settled=True)
+        assert watch.hunt(life.state) == Hunt(at(20), (), settled=True)
 
     def test_seen_in_a_mailbox_that_is_not_its_own(self) -> None:
-        assert watch.hunt(submitted().see(3, mailbox=OTHER).state) == Hunt(at(0), at(300))
+        assert watch.hunt(submitted().see(3, mailbox=OTHER).state) == Hunt(at(0), (at(60), at(300)))
 
 
 class Watched:

@@ -41,7 +41,7 @@ def test_defaults(read, tmp_path):
     assert relay.carriers == (Carrier.HEADER, Carrier.MESSAGE_ID, Carrier.BODY, Carrier.REFUND_NUMBER)
     assert [locale.tag for locale in relay.locales] == ["en-GB"]
     assert (relay.attempt_timeout, relay.retry_backoff, relay.retry_for, relay.unreachable_for) == (30, 60, 2100, 15)
-    assert (relay.daily_budget, box.daily_budget) == (2000, 600)
+    assert (relay.daily_budget, box.daily_budget) == (720, 800)
     assert (box.host, box.port, box.security, box.username, box.role) == ("imap.gmail.com", 993, Security.TLS, "a@gmail.com", Role.SEED)
     assert box.password == SecretRef(SecretSource.ENV, "GMAIL")
     assert (box.plus_tags, box.clean_up, box.clean_up_after, box.authserv_ids) == (True, True, 86400, ())
@@ -156,10 +156,10 @@ def test_the_default_interval_fits_the_budgets(read):
     """What nobody wrote must not use up a budget by noon; what somebody wrote stands, with a note."""
     narrow = ("", "budgets: {per_path: 300}\n")
     two = read(changed(narrow))
-    assert {route.every for route in two.policy.routes.values()} == {600}
+    assert {route.every for route in two.policy.routes.values()} == {720}
     assert [note.key for note in two.notes] == ["listen"]
     one = read(changed(narrow, ("    provider: fastmail\n", "    provider: fastmail\n    role: holding\n")))
-    assert {route.every for route in one.policy.routes.values()} == {300}
+    assert {route.every for route in one.policy.routes.values()} == {360}
     assert {route.every for route in read(GOOD).policy.routes.values()} == {300}, "a relay has room for every mailbox"
     written = read(changed(narrow, ("", "schedule: {every: 5m}\nlisten: {host: localhost}\n")))
     assert {route.every for route in written.policy.routes.values()} == {300}

@@ -1,0 +1,1 @@
+"""Ways to tell people of an incident, one module each: ports.Channel."""

@@ -1,0 +1,125 @@
+"""Incidents: what broke, for whom, since when, and what is thought of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+from monitor.model.instant import Instant
+
+IncidentId = NewType("IncidentId", str)  # INC-<number>, counted up within one journal
+
+
+class Severity(StrEnum):
+    PAGE = "page"  # wakes a person
+    TICKET = "ticket"
+
+
+class ScopeKind(StrEnum):
+    ALL = "all"  # every path
+    PATH = "path"
+    PROVIDER = "provider"
+    MAILBOX = "mailbox"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """What an incident is about: the smallest description of where it fails when it opens. Never changes afterwards."""
+
+    kind: ScopeKind
+    name: str = ""  # of the path, provider or mailbox; empty for all
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
+
+
+EVERYWHERE = Scope(ScopeKind.ALL)
+
+
+class Phase(StrEnum):
+    """What a transition changes. An incident lives from OPENED to RESOLVED; a suspicion may end before that."""
+
+    SUSPECTED = "suspected"  # adverse evidence; confirm probes go out; nobody is told
+    CLEARED = "cleared"  # the confirm probes were good
+    OPENED = "opened"  # with episode > 1: reopened within the hour
+    GROWN = "grown"  # more routes, or more severe
+    ACKNOWLEDGED = "acknowledged"
+    RECOVERING = "recovering"  # the latest evidence of every affected route is good
+    RELAPSED = "relapsed"  # adverse again while recovering: no new page
+    FLAPPING = "flapping"  # opened and resolved again and again: it stays open, and recovery takes longer
+    RESOLVED = "resolved"
+
+
+class Opening(StrEnum):
+    """By which rule an incident was opened."""
+
+    AT_ONCE = "at_once"  # wrong amount or currency, a tripwire trip
+    CONFIRMED = "confirmed"  # suspicion, then confirm probes; or two providers in one round
+    STALLED = "stalled"  # overdue everywhere on a path, while the control path arrives
+    SUSTAINED = "sustained"  # nothing good from one place for a long time
+    LOSSY = "lossy"  # single losses, too many of them
+    BLIND = "blind"  # we cannot look, or cannot submit
+    ITSELF = "itself"  # the monitor's own fault
+
+
+class Layer(StrEnum):
+    """Where the fault is thought to be."""
+
+    APPLICATION = "application"
+    RELAY = "relay"
+    AUTHENTICATION = "authentication"
+    DNS = "dns"
+    PROVIDER = "provider"
+    MAILBOX = "mailbox"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The layer, and what shows it, in plain words; `said` is what the peer said, verbatim."""
+
+    layer: Layer
+    summary: str  # one line: what broke, as the pattern shows it
+    shows: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # in the two hours before: deploys, our configuration
+    next_step: str = ""
+
+
+class Link(StrEnum):
+    """How a deploy stands in time to the beginning of an incident. Never a claim of cause."""
+
+    BRACKETED = "bracketed"  # last good evidence before it, first bad after it, and the control arm was good
+    NEAR = "near"  # the incident began at most two hours after it
+    NONE = "none"
+
+
+class DeployPhase(StrEnum):
+    START = "start"
+    FINISH = "finish"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class DeployCandidate:
+    """A deploy marker beside an incident: it began `seconds_after` seconds after the deploy."""
+
+    deploy: str
+    phase: DeployPhase
+    service: str
+    version: str
+    by: str
+    at: Instant
+    seconds_after: float
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Of the `sent` probes to one provider on one path since the incident began, `bad` were adverse."""
+
+    path: str
+    provider: str
+    bad: int
+    sent: int

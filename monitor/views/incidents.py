@@ -1,0 +1,141 @@
+"""Incidents and suspicions, folded from their transitions and from what people said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monitor.model.facts import Acknowledged, DeployMarked, Entry, Noted, ResolveAsked, Silenced, Transition
+from monitor.model.incident import IncidentId, Phase
+from monitor.model.instant import Instant
+from monitor.model.policy import IncidentPolicy
+
+KEPT_RESOLVED = 200  # resolved incidents that can still be shown
+KEPT_STEPS = 100  # steps of one incident: its first ones stay, the middle goes
+KEPT_DEPLOYS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an incident's timeline."""
+
+    at: Instant
+    what: str  # opened, grown, silenced, noted, ...
+    by: str = ""  # the person, where one did it
+    text: str = ""
+
+
+@dataclass(slots=True)
+class IncidentState:
+    """One incident. `last` is its latest transition, `opened` the one that opened its present episode."""
+
+    id: IncidentId
+    last: Transition
+    last_seq: int
+    opened: Transition | None = None
+    opened_seq: int = 0
+    openings: list[Instant] = field(default_factory=list)  # of its episodes, the latest last; bounded by KEPT_STEPS
+    acknowledged: Acknowledged | None = None
+    silenced: Silenced | None = None
+    resolve_asked: ResolveAsked | None = None
+    flapping: bool = False
+    resolved_at: Instant | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        return self.opened is not None and self.resolved_at is None
+
+    @property
+    def is_suspicion(self) -> bool:
+        return self.opened is None and self.last.phase is Phase.SUSPECTED
+
+    @property
+    def recovering(self) -> bool:
+        return self.is_open and self.last.phase is Phase.RECOVERING
+
+    def is_silent(self, now: Instant) -> bool:
+        return self.silenced is not None and now.utc < self.silenced.until
+
+    def note(self, step: Step) -> None:
+        self.steps.append(step)
+        if len(self.steps) > KEPT_STEPS:
+            del self.steps[KEPT_STEPS // 2]
+
+
+@dataclass(slots=True)
+class Incidents:
+    """`known`: suspicions and open incidents, and the latest resolved ones, in the order of their numbers."""
+
+    number: int = 0
+    known: dict[IncidentId, IncidentState] = field(default_factory=dict)
+    deploys: list[DeployMarked] = field(default_factory=list)
+
+    def open(self) -> list[IncidentState]:
+        return [state for state in self.known.values() if state.is_open]
+
+    def suspicions(self) -> list[IncidentState]:
+        return [state for state in self.known.values() if state.is_suspicion]
+
+    def reopenable(self, policy: IncidentPolicy, now: Instant) -> list[IncidentState]:
+        """Resolved so recently that the same trouble is the same incident."""
+        states = self.known.values()
+        return [s for s in states if s.resolved_at is not None and now.seconds_since(s.resolved_at) <= policy.reopen_within]
+
+    def following(self) -> IncidentId:
+        """The id of the next incident."""
+        return IncidentId(f"INC-{self.number + 1}")
+
+    def fold(self, entry: Entry) -> None:
+        match entry.fact:
+            case Transition() as fact:
+                self._transition(entry.seq, fact)
+            case Acknowledged() | Silenced() | ResolveAsked() | Noted() as fact:
+                if state := self.known.get(fact.incident):
+                    _heard(state, fact)
+            case DeployMarked() as fact:
+                self.deploys = [*self.deploys[1 - KEPT_DEPLOYS :], fact]
+            case _:
+                pass
+
+    def _transition(self, seq: int, fact: Transition) -> None:
+        state = self.known.get(fact.incident)
+        if state is None:
+            state = self.known[fact.incident] = IncidentState(fact.incident, fact, seq)
+            number = fact.incident.rpartition("-")[2]
+            self.number = max(self.number, int(number) if number.isdecimal() else 0)
+        state.last, state.last_seq = fact, seq
+        match fact.phase:
+            case Phase.OPENED:
+                state.opened, state.opened_seq, state.resolved_at = fact, seq, None
+                state.openings = [*state.openings[1 - KEPT_STEPS :], fact.at]
+                state.acknowledged = state.resolve_asked = None
+            case Phase.FLAPPING:
+                state.flapping = True
+            case Phase.RESOLVED:
+                state.resolved_at, state.flapping = fact.at, False
+            case Phase.CLEARED:
+                del self.known[fact.incident]
+                return
+            case Phase.SUSPECTED | Phase.GROWN | Phase.ACKNOWLEDGED | Phase.RECOVERING | Phase.RELAPSED:
+                pass
+        told = fact.note or (fact.diagnosis.summary if fact.diagnosis else "")
+        state.note(Step(fact.at, fact.phase.value, fact.by, told))
+        resolved = [key for key, known in self.known.items() if known.resolved_at is not None]
+        for key in resolved[:-KEPT_RESOLVED]:
+            del self.known[key]
+
+
+def _heard(state: IncidentState, fact: Acknowledged | Silenced | ResolveAsked | Noted) -> None:
+    match fact:
+        case Acknowledged():
+            state.acknowledged = fact
+            step = Step(fact.at, "acknowledged", fact.by, fact.text)
+        case Silenced():
+            state.silenced = fact
+            step = Step(fact.at, "silenced", fact.by, fact.reason)
+        case ResolveAsked():
+            state.resolve_asked = fact
+            step = Step(fact.at, "resolve asked", fact.by, fact.reason)
+        case Noted():
+            step = Step(fact.at, "noted", fact.by, fact.text)
+    state.note(step)
