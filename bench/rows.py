@@ -117,11 +117,11 @@ async def thousand_mailboxes(seconds: float = 30.0) -> Row:
         tree["mailboxes"] = dict(list(tree["mailboxes"].items())[:1000])
         tree["schedule"] = {"every": "7d"}
         tree["watch"] = {}  # the defaults
-        tree["listen"]["port"] = _free_port()
+        tree["listen"]["port"] = free_port()
         path = next(iter(tree["mailboxes"]))
         tree["routes"] = [{"path": "bare-smtp", "mailbox": path}]
-        async with _daemon(lab.written(tree)) as daemon:
-            await _until(lambda: _watching(tree) >= 1000)
+        async with daemon_of(lab.written(tree)) as daemon:
+            await until(lambda: watching(tree) >= 1000)
             rss, load = await _settled(daemon, seconds)
         description = lab.directory / "description.json"
         description.write_text(json.dumps(lab.description))
@@ -151,9 +151,9 @@ async def idle_sidecar(seconds: float = 30.0) -> Row:
         tree["routes"] = [{"path": path, "mailbox": name} for path in ("app", "bare-smtp") for name in seeds]
         tree["mailboxes"] = {name: tree["mailboxes"][name] for name in seeds}
         tree |= {"schedule": {"every": "5m"}, "watch": {}, "deadlines": {}, "submission": {}}
-        tree["listen"]["port"] = _free_port()
-        async with _daemon(lab.written(tree)) as daemon:
-            await _until(lambda: _watching(tree) >= 5)
+        tree["listen"]["port"] = free_port()
+        async with daemon_of(lab.written(tree)) as daemon:
+            await until(lambda: watching(tree) >= 5)
             await asyncio.sleep(3)
             rss, load = await _settled(daemon, seconds)
     bare = psutil.Popen([sys.executable, "-c", "import asyncio, time; print(1, flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
@@ -248,11 +248,11 @@ async def start(times: int = 5) -> Row:
         for _ in range(times):
             tree = _one_route(lab.tree())
             tree["schedule"]["jitter"] = "0%"
-            tree["listen"]["port"] = _free_port()
+            tree["listen"]["port"] = free_port()
             configuration = lab.written(tree)
             already = (await control.accepted())["messages"]
             began = time.monotonic()
-            async with _daemon(configuration):
+            async with daemon_of(configuration):
                 while (await control.accepted())["messages"] == already:  # noqa: ASYNC110 - the lab has no event for us
                     await asyncio.sleep(0.005)
                 taken.append(time.monotonic() - began)
@@ -310,7 +310,7 @@ async def _running(policy: Policy) -> AsyncIterator[App]:
 
 
 @contextlib.asynccontextmanager
-async def _daemon(configuration: Path) -> AsyncIterator[psutil.Process]:
+async def daemon_of(configuration: Path) -> AsyncIterator[psutil.Process]:
     log = (configuration.parent / "log").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "monitor", "run", "--config", str(configuration), stderr=log, stdout=log
@@ -333,13 +333,13 @@ async def _settled(process: psutil.Process, seconds: float) -> tuple[float, floa
     return rss_mib(process), (cpu_seconds(process) - before) / (time.monotonic() - began)
 
 
-async def _until(condition: Callable[[], bool], deadline: float = 120.0) -> None:
+async def until(condition: Callable[[], bool], deadline: float = 120.0) -> None:
     async with asyncio.timeout(deadline):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.3)
 
 
-def _watching(tree: dict[str, Any]) -> int:
+def watching(tree: dict[str, Any]) -> int:
     """How many mailboxes the daemon says it watches."""
     try:
         page = Daemon(f"http://127.0.0.1:{tree['listen']['port']}").get("/metrics")
@@ -348,17 +348,7 @@ def _watching(tree: dict[str, Any]) -> int:
     return sum(line.endswith(" 1.0") for line in page.splitlines() if line.startswith("mailcanary_mailbox_watching{"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-ROWS = {
-    "help": help_text,
-    "start": start,
-    "sighting": sighting,
-    "throughput": throughput,
-    "sidecar": idle_sidecar,
-    "thousand": thousand_mailboxes,
-}
