@@ -1,0 +1,103 @@
+"""The dashboards as Grafana and its linter want them. That each query runs and finds something is tested against a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
+FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
+UNITS = {"short", "s", "percentunit", "bytes"}
+PANEL_KEYS = {"datasource", "description", "fieldConfig", "gridPos", "id", "options", "targets", "title", "type"}
+ROW_KEYS = {"collapsed", "gridPos", "id", "panels", "title", "type"}
+DASHBOARD_KEYS = {
+    "annotations", "description", "editable", "fiscalYearStartMonth", "graphTooltip", "id", "links", "panels", "refresh", "schemaVersion",
+    "tags", "templating", "time", "timepicker", "timezone", "title", "uid", "version", "weekStart",
+}  # fmt: skip
+
+
+def strictly(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """No key stands twice."""
+    assert len(dict(pairs)) == len(pairs), [key for key, _ in pairs]
+    return dict(pairs)
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def board(request: pytest.FixtureRequest) -> dict[str, Any]:
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    loaded = json.loads(request.param.read_text(encoding="utf-8"), object_pairs_hook=strictly, parse_constant=refuse)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def test_there_is_one() -> None:
+    assert [path.stem for path in FILES] == ["mailcanary-overview"]
+
+
+def test_keys_are_those_that_grafana_knows(board: dict[str, Any]) -> None:
+    assert set(board) == DASHBOARD_KEYS
+    for panel in board["panels"]:
+        assert set(panel) == (ROW_KEYS if panel["type"] == "row" else PANEL_KEYS), panel["title"]
+
+
+def test_it_is_provisioned_and_not_edited(board: dict[str, Any]) -> None:
+    assert (board["editable"], board["id"], board["uid"]) == (False, None, "mailcanary-overview")
+
+
+def test_variables(board: dict[str, Any]) -> None:
+    names = {item["name"]: item for item in board["templating"]["list"]}
+    assert {"datasource", "job", "instance"} <= set(names)
+    assert names["datasource"]["type"] == "datasource" and names["datasource"]["query"] == "prometheus"
+    for name in set(names) - {"datasource"}:
+        assert names[name]["datasource"]["uid"] == "${datasource}" and names[name]["allValue"] == ".+" and names[name]["refresh"] == 2
+
+
+def test_every_panel_says_what_it_is(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        assert panel["title"] and len(panel["description"]) > 10 and panel["targets"], panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"] in UNITS, panel["title"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+
+
+def test_ids_and_places(board: dict[str, Any]) -> None:
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, f"{panel['title']} lies over another panel"
+        taken |= cells
+
+
+def test_queries(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        for target in panel["targets"]:
+            text = target["expr"]
+            assert 'job=~"$job"' in text and ('instance=~"$instance"' in text or "p95_1h" in text), text
+            assert target["datasource"]["uid"] == "${datasource}"
+            for window in re.findall(r"\[([^\]]+)\]", text):
+                assert window == "$__rate_interval", text
+            for counter in re.findall(r"(\w+)\(\s*mailcanary_\w+_(?:total|bucket|sum|count)\b", text):
+                assert counter in ("rate", "increase"), text
+            bare = re.sub(r"(?:rate|increase)\(\s*mailcanary_\w+\{[^}]*\}\[[^\]]+\]\)", "", text)
+            assert not re.search(r"mailcanary_\w+_(?:total|bucket)\b", bare), text
+
+
+def test_provisioning() -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "mailcanary.yaml").read_text())
+    assert source["apiVersion"] == 1 and [item["type"] for item in source["datasources"]] == ["prometheus"]
+    provider = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "mailcanary.yaml").read_text())["providers"][0]
+    assert provider["type"] == "file" and provider["allowUiUpdates"] is False and provider["options"]["path"].startswith("/")
