@@ -37,10 +37,10 @@ types: $(STAMP) ## mypy --strict
 contracts: $(STAMP) ## the import contracts of pyproject.toml
 	@$(BIN)/lint-imports
 
-real: $(STAMP) ## only the suite on real mail servers (Postfix, Dovecot)
+real: $(STAMP) ## only the suite on real servers (Postfix, Dovecot, Alertmanager, Prometheus, the image)
 	@$(BIN)/python .ci/suites.py real
 
-bench: $(STAMP) ## benchmarks, each as a ratio beside a raw client in the same run
+bench: $(STAMP) ## benchmarks beside a raw client in the same run; ROWS=page and ROWS=soak take longer
 	@$(BIN)/python -m bench $(ROWS)
 
 format: $(STAMP) ## write the code as ruff formats it

@@ -1,4 +1,7 @@
-"""Runs the test suites one after the other, each within a time budget, and prints one table and one closing line.
+"""Runs the test suites in two lanes, each suite within a time budget, and prints one table and one closing line.
+
+One lane has what mostly waits for servers, the other what mostly computes; with two cores neither keeps the other waiting. What a suite
+prints is shown when it is done.
 
 A suite is a folder of tests/, and `house` the files directly in it. Non-zero when a test fails, when a suite is over its budget, or when
 it executes no test: a suite that silently runs nothing is how a green build lies. Only `real` may be skipped whole, and only outside CI.
@@ -13,8 +16,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,21 +28,28 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 # seconds on two cores; in the order in which they run: what fails fastest and says most comes first
 BUDGETS = {
     "house": 60,
-    "rules": 90,
+    "rules": 120,
     "model": 10,
     "views": 40,
-    "settings": 75,
-    "stages": 60,
-    "surface": 45,
-    "edge": 180,
+    "settings": 90,
+    "stages": 240,
+    "surface": 75,
+    "grafana": 10,
+    "edge": 240,
     "lab": 60,
-    "acceptance": 420,
-    "cli": 150,
-    "real": 300,
+    "acceptance": 600,
+    "cli": 240,
+    "matrix": 180,
+    "real": 600,
 }
+WAITING = ("acceptance", "matrix", "real")  # a lane of their own
 UNPLANNED = 60  # the budget of a folder that is not listed yet
 GIVE_UP = 3  # a suite that takes this many budgets is stopped
 MAY_BE_SKIPPED = ("real",)  # needs root and Debian packages
+
+
+RUNNING: list[subprocess.Popen[bytes]] = []
+INTERRUPTED = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +75,18 @@ def main(names: list[str]) -> int:
         print(f"no such suite: {', '.join(unknown)} (there are: {', '.join(known)})", file=sys.stderr)
         return 2
     factor = float(os.environ.get("BUDGET_FACTOR", "1"))
-    results = []
-    for suite in names or known:
-        print(f"--- {suite}", flush=True)
-        results.append(run(suite, BUDGETS.get(suite, UNPLANNED) * factor))
+    wanted = names or known
+    lanes = [[name for name in wanted if (name in WAITING) is waits] for waits in (False, True)]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        done = [pool.submit(drive, lane, factor) for lane in lanes]
+        try:
+            by_name = {result.suite: result for future in done for result in future.result()}
+        except KeyboardInterrupt:
+            INTERRUPTED.set()
+            for running in RUNNING[:]:
+                stop(running)
+            raise
+    results = [by_name[name] for name in wanted]
     print()
     print(f"{'suite':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'budget':>8}")
     for r in results:
@@ -83,6 +103,10 @@ def suites() -> list[str]:
     return [*BUDGETS, *sorted(found - BUDGETS.keys())]
 
 
+def drive(lane: list[str], factor: float) -> list[Result]:
+    return [run(name, BUDGETS.get(name, UNPLANNED) * factor) for name in lane if not INTERRUPTED.is_set()]
+
+
 def run(suite: str, budget: float) -> Result:
     files = sorted(TESTS.glob("test_*.py")) if suite == "house" else sorted((TESTS / suite).glob("**/test_*.py"))
     if not files:
@@ -92,18 +116,27 @@ def run(suite: str, budget: float) -> Result:
         report = Path(scratch) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-rs", "-o", "junit_family=xunit1", f"--junitxml={report}", *map(str, where)]
         began = time.monotonic()
-        pytest = subprocess.Popen(command, cwd=TESTS.parent, stdin=subprocess.DEVNULL)
-        try:
-            code = pytest.wait(budget * GIVE_UP)
-        except subprocess.TimeoutExpired:
-            stop(pytest)
-            return Result(suite, 0, 0, 0, time.monotonic() - began, budget, f"STOPPED: not done after {GIVE_UP} budgets")
-        except KeyboardInterrupt:
-            stop(pytest)
-            raise
+        print(f"... {suite}: at most {budget:.0f} s", flush=True)
+        said = Path(scratch) / "said"
+        with said.open("wb") as out:
+            pytest = subprocess.Popen(command, cwd=TESTS.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            RUNNING.append(pytest)
+            try:
+                code = pytest.wait(budget * GIVE_UP)
+            except subprocess.TimeoutExpired:
+                stop(pytest)
+                show(suite, said)
+                return Result(suite, 0, 0, 0, time.monotonic() - began, budget, f"STOPPED: not done after {GIVE_UP} budgets")
+            finally:
+                RUNNING.remove(pytest)
         seconds = time.monotonic() - began
+        show(suite, said)
         passed, failed, skipped = count(report)
     return Result(suite, passed, failed, skipped, seconds, budget, trouble(suite, code, passed, failed, skipped, seconds - budget))
+
+
+def show(suite: str, said: Path) -> None:
+    print(f"--- {suite}\n{said.read_text(errors='replace')}", flush=True)
 
 
 def stop(pytest: subprocess.Popen[bytes]) -> None:

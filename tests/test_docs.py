@@ -102,9 +102,17 @@ def test_metrics_that_are_mentioned_exist(name: str, exposed: set[str]) -> None:
 
 
 def commands() -> dict[str, set[str]]:
-    """name -> its options, as the parser has them."""
+    """name -> its options, those of its own commands included, as the parser has them."""
     (subparsers,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return {name: {option for action in sub._actions for option in action.option_strings} for name, sub in subparsers.choices.items()}
+    return {name: set(options(sub)) for name, sub in subparsers.choices.items()}
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from options(sub)
 
 
 def called(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -22,28 +23,48 @@ from rich.console import Console
 from rich.text import Text
 
 HERE = Path(__file__).parent
-COLUMNS, LINES = 112, 27
+COLUMNS = 132
 DEADLINE = 60.0
 COLOURS = {"default": "", "brown": "yellow"}
 
 
 def main() -> int:
-    """The demo at the moment when all app routes are misrouted, just before the rollback."""
-    screen = _run([sys.executable, "-m", "monitor", "demo"], "act 3")
+    """The demo when on-call has been paged and all app routes are misrouted, just before the rollback; then what on-call looks at next."""
+    screen = _run([sys.executable, "-m", "monitor", "demo"], "act 3", 32)
     if screen is None:
         print("the demo did not reach act 3", file=sys.stderr)
         return 1
     _draw(screen, HERE / "demo.svg", "mailcanary demo")
+    return _incident()
+
+
+def _incident() -> int:
+    """`mailcanary incident show`, asked of a demo that was kept running."""
+    with subprocess.Popen([sys.executable, "-m", "monitor", "demo", "--keep"], stdout=subprocess.PIPE, text=True) as demo:
+        try:
+            line = next((text for text in demo.stdout or () if text.startswith("still running:")), None)
+            if line is None:
+                print("the demo did not end well", file=sys.stderr)
+                return 1
+            server = line.split()[2].partition("/metrics")[0]
+            show = [sys.executable, "-m", "monitor", "incident", "show", "INC-1", "--server", server]
+            screen = _run(show, "last evidence", 40)
+        finally:
+            demo.send_signal(signal.SIGINT)
+    if screen is None:
+        print("there is no incident to show", file=sys.stderr)
+        return 1
+    _draw(screen, HERE / "incident.svg", "mailcanary incident show INC-1")
     return 0
 
 
-def _run(command: list[str], until: str) -> pyte.Screen | None:
-    """The screen of `command` when `until` first stands on it; None if it never does."""
-    screen = pyte.Screen(COLUMNS, LINES)
+def _run(command: list[str], until: str, lines: int) -> pyte.Screen | None:
+    """The screen of `command` when `until` first stands on it, None if it never does."""
+    screen = pyte.Screen(COLUMNS, lines)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, COLUMNS, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(lines)}
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True) as process:
         os.close(slave)
         deadline = time.monotonic() + DEADLINE
@@ -66,7 +87,7 @@ def _run(command: list[str], until: str) -> pyte.Screen | None:
 def _draw(screen: pyte.Screen, path: Path, title: str) -> None:
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
-        for row in range(LINES):
+        for row in range(screen.lines):
             line = Text()
             for column in range(COLUMNS):
                 cell = screen.buffer[row][column]

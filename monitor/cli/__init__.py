@@ -8,14 +8,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
 from monitor import __version__
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail (mail is broken), 2 usage or configuration (nothing was sent), 3 inconclusive, 4 our own fault"
 CONFIG_PLACES = (Path("mailcanary.yaml"), Path("config/mailcanary.yaml"), Path("/etc/mailcanary/mailcanary.yaml"))
 DEFAULT_SERVER = "http://127.0.0.1:9464"
+SECURITY = ("tls", "starttls", "plain")
 
 
 class UsageError(Exception):
@@ -54,10 +57,18 @@ def tell(text: str) -> None:
         _silence()
 
 
-def _silence() -> None:
+def remark(text: str) -> None:
+    """Print a line on stderr, for whoever reads it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO | None = None) -> None:
     """What is still buffered goes nowhere, so that the interpreter's last flush finds nothing to complain of."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, (stream or sys.stdout).fileno())
     os.close(null)
 
 
@@ -77,53 +88,155 @@ def _parser() -> argparse.ArgumentParser:
         prog="mailcanary", description="Watches a shop's refund mail and tells the truth about what it can see.", epilog=EXIT_CODES
     )
     parser.add_argument("--version", action="version", version=f"mailcanary {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = Commands(parser.add_subparsers(required=True, metavar="COMMAND"))
+    _of_the_daemon(commands)
+    _of_one_shots(commands)
+    _of_a_running_daemon(commands)
+    _of_incidents(commands)
+    _of_deploys(commands)
+    return parser
 
-    def command(name: str, module: str, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Below `places`; each names the module that is imported when it is called."""
+
+    places: argparse._SubParsersAction[argparse.ArgumentParser]
+
+    def add(self, name: str, module: str, text: str) -> argparse.ArgumentParser:
+        sub = self.places.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
         sub.set_defaults(module=module, command=name)
         return sub
 
-    def with_config(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("-c", "--config", metavar="FILE", help="configuration file (default: $MAILCANARY_CONFIG, ./mailcanary.yaml, ...)")
+    def group(self, name: str, module: str, text: str) -> Actions:
+        return Actions(self.add(name, module, text).add_subparsers(required=True, metavar="ACTION", dest="action"))
 
-    def with_format(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--format", choices=("text", "json"), default="text", help="stdout as text or as one JSON document")
 
-    def with_server(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--server", default=DEFAULT_SERVER, metavar="URL", help="the running daemon (default: %(default)s)")
-        sub.add_argument("--token-file", metavar="FILE", help="file with the bearer token (default: $MAILCANARY_TOKEN)")
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What one command can do: `mailcanary COMMAND ACTION`."""
 
-    run = command("run", "run", "run the daemon until SIGTERM")
-    with_config(run)
+    places: argparse._SubParsersAction[argparse.ArgumentParser]
+
+    def add(self, name: str, text: str) -> argparse.ArgumentParser:
+        return self.places.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
+
+
+def _with_config(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-c", "--config", metavar="FILE", help="configuration file (default: $MAILCANARY_CONFIG, ./mailcanary.yaml, ...)")
+
+
+def _with_format(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--format", choices=("text", "json"), default="text", help="stdout as text or as one JSON document")
+
+
+def _with_server(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--server", default=DEFAULT_SERVER, metavar="URL", help="the running daemon (default: %(default)s)")
+    sub.add_argument("--token-file", metavar="FILE", help="file with the bearer token (default: $MAILCANARY_TOKEN)")
+
+
+def _with_by(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--by", default=os.environ.get("USER") or "unknown", metavar="NAME", help="who (default: $USER)")
+
+
+def _of_the_daemon(commands: Commands) -> None:
+    run = commands.add("run", "run", "run the daemon until SIGTERM")
+    _with_config(run)
     run.add_argument(
         "--log-format", choices=("auto", "text", "json"), default="auto", help="log lines on stderr (auto: text on a terminal)"
     )
 
-    probe = command("probe", "probe", "submit one probe per route, wait, and say what became of it")
-    with_config(probe)
-    with_format(probe)
+
+def _of_one_shots(commands: Commands) -> None:
+    init = commands.add("init", "init", "ask for a relay and mailboxes, try each, and write a configuration that works")
+    init.add_argument("--output", default="mailcanary.yaml", metavar="FILE", help="what to write (default: %(default)s)")
+    init.add_argument("--force", action="store_true", help="overwrite FILE")
+    init.add_argument("--yes", action="store_true", help="never ask: answers come from options and MAILCANARY_INIT_*")
+    init.add_argument("--environment", metavar="NAME", help="which of the shop's environments, e.g. production")
+    init.add_argument("--relay", metavar="HOST[:PORT]", help="the relay that refund mail is submitted to")
+    init.add_argument("--relay-security", choices=SECURITY, help="how the relay is spoken to")
+    init.add_argument("--relay-user", metavar="NAME", help="whom the relay knows us as")
+    init.add_argument("--author", metavar="ADDRESS", help="the author address of refund mail")
+    init.add_argument("--app-url", metavar="URL", help="the shop's endpoint for synthetic refunds")
+    init.add_argument("--mailbox", action="append", metavar="ADDRESS", help="a seed mailbox (may be repeated)")
+    init.add_argument("--imap", action="append", metavar="HOST[:PORT]", help="its IMAP server, in the order of --mailbox (may be repeated)")
+    init.add_argument("--imap-security", action="append", choices=SECURITY, help="how that is spoken to (may be repeated)")
+    init.add_argument("--ca-file", metavar="FILE", help="certificates to trust besides the system's")
+    init.add_argument("--secrets", default="secrets", metavar="DIR", help="where passwords and keys are put (default: %(default)s)")
+    init.add_argument("--no-probe", action="store_true", help="submit nothing while trying")
+
+    demo = commands.add("demo", "demo", "the main job on an embedded mail world: healthy, deploy v2 misroutes, rollback, healed")
+    demo.add_argument("--keep", action="store_true", help="leave it running afterwards and print the URLs")
+
+    probe = commands.add("probe", "probe", "submit one probe per route, wait, and say what became of it")
+    _with_config(probe)
+    _with_format(probe)
     probe.add_argument("--path", action="append", metavar="NAME", help="only this path (may be repeated)")
     probe.add_argument("--mailbox", action="append", metavar="NAME", help="only this mailbox (may be repeated)")
     probe.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 90s")
     probe.add_argument("--state-dir", metavar="DIR", help="where one-shot probes keep their journal (default: below $XDG_STATE_HOME)")
 
-    check = command("check-config", "check_config", "check the configuration; with --live also every login, folder and relay")
-    with_config(check)
-    with_format(check)
+    check = commands.add("check-config", "check_config", "check the configuration; with --live also every login, folder and relay")
+    _with_config(check)
+    _with_format(check)
     check.add_argument("--live", action="store_true", help="log in to every mailbox and connect to every path; submits nothing")
 
+    test = commands.group("notify", "notify", "try the channels").add("test", "send a test notice to each channel, and say which took it")
+    _with_config(test)
+    _with_format(test)
+    test.add_argument("--channel", action="append", metavar="NAME", help="only this channel (may be repeated)")
+
+    replay = commands.add("replay", "replay", "judge a recorded journal again under the present configuration, and say what differs")
+    replay.add_argument("journal", metavar="JOURNAL", help="a state directory, or a journal.sqlite3 file; opened read-only")
+    _with_config(replay)
+    _with_format(replay)
+    replay.add_argument("--since", metavar="TIME", help="only probes planned since then: an ISO 8601 time, or a length before now like 2d")
+
+
+def _of_a_running_daemon(commands: Commands) -> None:
     for name, text in (("pause", "stop all submission until resumed"), ("resume", "start submission again")):
-        sub = command(name, "pause", text)
-        with_server(sub)
-        with_format(sub)
-        sub.add_argument("--by", default=os.environ.get("USER", "unknown"), help="who (default: $USER)")
+        sub = commands.add(name, "pause", text)
+        _with_server(sub)
+        _with_format(sub)
+        _with_by(sub)
         if name == "pause":
             sub.add_argument("--reason", default="", help="why, for whoever looks at the status")
 
-    health = command("healthz", "healthz", "ask the daemon whether it is alive; for container health checks")
-    with_server(health)
+    health = commands.add("healthz", "healthz", "ask the daemon whether it is alive; for container health checks")
+    _with_server(health)
 
-    demo = command("demo", "demo", "the main job on an embedded mail world: healthy, deploy v2 misroutes, rollback, healed")
-    demo.add_argument("--keep", action="store_true", help="leave it running afterwards and print the URLs")
-    return parser
+
+def _of_incidents(commands: Commands) -> None:
+    actions = commands.group("incident", "incident", "what is broken: look at incidents, and say what you do about them")
+    listed = actions.add("list", "the open incidents, newest first")
+    listed.add_argument("--state", choices=("open", "suspected", "resolved", "all"), default="open", help="which (default: %(default)s)")
+    shown = actions.add("show", "one incident whole: diagnosis, evidence, deploys, timeline, who was told, next step")
+    ack = actions.add("ack", "say that you look after it; nobody is told again unless it grows")
+    silence = actions.add("silence", "tell nobody of it for a while; it is recorded as before")
+    resolve = actions.add("resolve", "say that it is over; fresh bad evidence opens it again")
+    note = actions.add("note", "add a line to its timeline")
+    for sub in (shown, ack, silence, resolve, note):
+        sub.add_argument("incident", metavar="ID", help="its id, e.g. INC-12")
+    ack.add_argument("--text", default="", help="what you are doing")
+    silence.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
+    for sub in (silence, resolve):
+        sub.add_argument("--reason", required=True, help="why, for whoever reads the timeline")
+    note.add_argument("text", help="the line")
+    for sub in (ack, silence, resolve, note):
+        _with_by(sub)
+    for sub in (listed, shown, ack, silence, resolve, note):
+        _with_server(sub)
+        _with_format(sub)
+
+
+def _of_deploys(commands: Commands) -> None:
+    actions = commands.group("deploy", "deploy", "mark a deploy of the shop, so that incidents can be set beside it")
+    for name, text in (("start", "it begins"), ("finish", "it is done"), ("rollback", "it is taken back")):
+        sub = actions.add(name, text)
+        sub.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for it; the same in start, finish, rollback")
+        sub.add_argument("--service", default="", metavar="NAME", help="what is deployed, e.g. checkout-api")
+        sub.add_argument("--version", default="", metavar="VERSION", help="which version runs afterwards")
+        sub.add_argument("--sha", default="", metavar="SHA", help="its commit")
+        _with_by(sub)
+        _with_server(sub)
+        _with_format(sub)

@@ -16,10 +16,10 @@ from monitor.cli.configured import policy_of
 from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.model.policy import MailboxPolicy, PathPolicy, Policy
-from monitor.model.submission import Declined, Misconfigured, Postponed, Taken, Unanswered, Unreached
+from monitor.model.submission import Declined, Misconfigured, Outcome, Postponed, Taken, Unanswered, Unreached
 from monitor.ports import Mailbox, MailboxError, Submitter
 from monitor.rules import placement
-from monitor.surface.plain import one_line
+from monitor.rules.plain import one_line
 
 PARALLEL = 8  # logins at a time
 
@@ -61,15 +61,20 @@ async def _path(policy: PathPolicy, submitter: Submitter, gate: asyncio.Semaphor
             outcome = await submitter.reach(policy.attempt_timeout)
         finally:
             await submitter.close()
+    return Trial(what, isinstance(outcome, Taken), told(outcome))
+
+
+def told(outcome: Outcome) -> str:
+    """What came of reaching for a path: the peer's words, or where it failed and the mend."""
     match outcome:
         case Taken(reply):
-            return Trial(what, True, reply.text)
+            return reply.text
         case Postponed(step, reply) | Declined(step, reply):
-            return Trial(what, False, f"{step.value}: {reply}")
+            return f"{step.value}: {reply}"
         case Misconfigured(step, detail, mend):
-            return Trial(what, False, f"{step.value}: {detail}; {mend}")
+            return f"{step.value}: {detail}; {mend}"
         case Unreached(step, detail) | Unanswered(step, detail):
-            return Trial(what, False, f"{step.value}: {detail}")
+            return f"{step.value}: {detail}"
 
 
 async def _mailbox(policy: MailboxPolicy, mailbox: Mailbox, gate: asyncio.Semaphore) -> Trial:

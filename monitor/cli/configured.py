@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 
-from monitor.cli import UsageError, config_path
+from monitor.cli import UsageError, config_path, remark
 from monitor.edge.secret import SystemSecrets
 from monitor.model.policy import Policy
 from monitor.rules import rehearse
@@ -14,12 +13,12 @@ from monitor.settings import SettingsError, load
 
 
 def noted(note: str) -> None:
-    print(f"note: {note}", file=sys.stderr)
+    remark(f"note: {note}")
 
 
-def policy_of(arguments: argparse.Namespace, tell: Callable[[str], None] = noted) -> Policy:
+def policy_of(arguments: argparse.Namespace, tell: Callable[[str], None] = noted, paging: bool = True) -> Policy:
     """The policy of --config, templates tried out; `tell` hears of what is allowed but probably not meant. Raises UsageError with one line
-    per fault."""
+    per fault. Without `paging`: what is said of channels does not matter to this command."""
     try:
         loaded = load(config_path(arguments.config), SystemSecrets())
     except SettingsError as error:
@@ -32,5 +31,6 @@ def policy_of(arguments: argparse.Namespace, tell: Callable[[str], None] = noted
     if faults:
         raise UsageError(str(SettingsError(faults)))
     for note in loaded.notes:
-        tell(str(note))
+        if paging or not note.key.startswith("notify"):
+            tell(str(note))
     return loaded.policy

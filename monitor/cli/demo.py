@@ -1,4 +1,5 @@
-"""`mailcanary demo`: the lost confirmation, live, on an embedded mail world. Every act is checked; exit 1 if one does not happen."""
+"""`mailcanary demo`: the lost confirmation, live, on an embedded mail world, and what on-call gets to read of it. Every act is checked;
+exit 1 if one does not happen."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ import dataclasses
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,6 +22,7 @@ from rich.text import Text
 from monitor.app import App, assembled
 from monitor.cli import UsageError
 from monitor.cli.run import run_loop, serving
+from monitor.edge.daemon import Daemon
 from monitor.edge.secret import SystemSecrets
 from monitor.model.facts import Entry, Judged, WatchBlind
 from monitor.model.instant import Instant
@@ -33,7 +36,8 @@ TRANSIT = 0.6  # seconds that the demo's providers take: slow enough to watch
 HEALTHY = 3  # rounds before the deploy
 ACT_DEADLINE = 25.0
 WIDTH = 160  # columns where stdout is no terminal
-STORY = 14  # lines of the story that stay on the screen
+STORY = 20  # lines of the story that stay on the screen
+SETTLED = "3s"  # of good probes, before an incident is over
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -46,23 +50,33 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 async def _demo(keep: bool) -> int:
-    from monitor.lab import Fault, Lab, LabSpec  # noqa: PLC0415
+    from monitor.lab import Fault, Lab, LabSpec, Pager  # noqa: PLC0415
     from monitor.lab.configuration import configuration, free_secret, write_configuration  # noqa: PLC0415
 
     password = free_secret()
     with tempfile.TemporaryDirectory(prefix="mailcanary-demo-") as name:
         directory = Path(name)
-        async with Lab(LabSpec(password=password)) as lab:
+        async with Lab(LabSpec(password=password)) as lab, Pager(password).listening() as phone:
             tree = configuration(lab.description.as_json(), directory / "secret", directory / "state")
             tree["schedule"] = {"every": f"{ROUND * 1000:.0f}ms", "jitter": "0%"}
+            tree["incidents"] = {"recover_after": SETTLED, "recover_passes": 2}
+            channel = {"kind": "webhook", "url": phone.url, "secret": {"file": str(directory / "secret")}}
+            tree["notify"] = {"channels": {"phone": channel}}
             policy = load(write_configuration(tree, directory, password), SystemSecrets()).policy
             policy = dataclasses.replace(policy, drain=2.0, listen=dataclasses.replace(policy.listen, port=0))
             async with assembled(policy, exclusive=False) as app, serving(app) as url:
                 stage = Stage(app)
+                phone.on_message = stage.ring
                 await lab.switch_on(Fault.DELAY, seconds=TRANSIT)
+
+                async def deploy(version: str, phase: str) -> None:
+                    marker = {"deploy": f"checkout-{version}", "phase": phase, "service": "checkout", "version": version, "by": "ana"}
+                    await asyncio.to_thread(Daemon(url).post, "/v1/deploys", marker)
+                    lab.deploy(version)
+
                 async with app.running(schedule=True):
                     with stage.lit():
-                        happened = await _acts(stage, lab.deploy)
+                        happened = await _acts(stage, deploy)
                     if keep:
                         print(f"still running: {url}/metrics, {url}/v1/status; the shop: {lab.description.shop_url}")
                         print(f"faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
@@ -70,24 +84,29 @@ async def _demo(keep: bool) -> int:
     return 0 if happened else 1
 
 
-async def _acts(stage: Stage, deploy: Callable[[str], None]) -> bool:
-    """The four acts; False at the first that does not happen."""
+async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]]) -> bool:
+    """The five acts; False at the first that does not happen."""
     app, bare = PathName("app"), PathName("bare-smtp")
     stage.title("act 1: the shop runs v1; every route is probed")
     if not await stage.until(f"every route passes, {HEALTHY} rounds", lambda: stage.passes(HEALTHY)):
         return False
     stage.title("act 2: deploy v2 flips one line: the shop's refund mail goes to a holding store")
-    deploy("v2")
+    await deploy("v2", "start")
     start = stage.now()
+    if not await stage.until("on-call is paged, over a channel that is not e-mail", lambda: stage.told("fire")):
+        return False
     if not await stage.until(
         "every app route is misrouted, found in `holding`, while bare SMTP stays green",
         lambda: stage.all_judged((app,), Reason.MISROUTED, start, "holding") and stage.all_judged((bare,), Reason.PASS, start),
     ):
         return False
     stage.title("act 3: rollback to v1")
-    deploy("v1")
+    await deploy("v1", "rollback")
     start = stage.now()
-    healed = await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start))
+    if not await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
+        return False
+    stage.title(f"act 4: only fresh good probes end an incident, {SETTLED} of them")
+    healed = await stage.until("on-call is told that it is over", lambda: stage.told("resolve"))
     if healed:
         stage.title("the app path broke, the relay did not: the fault was in the deploy, and it is healed", "bold green")
     return healed
@@ -98,6 +117,7 @@ class Stage:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._calls: list[str] = []  # what the phone was told
         self._matrix = Matrix(app.desk)
         self._lines: list[Text] = []
         self._told: dict[Route, Reason] = {}
@@ -135,6 +155,16 @@ class Stage:
         self._say(Text(f"  seen after {self.now().seconds_since(began):.1f} s: {what}", style="green"))
         return True
 
+    def ring(self, message: dict[str, Any]) -> None:
+        """On-call's phone shows a notice."""
+        self._calls.append(message["call"])
+        self._say(Text(f"  \u260e {message['title']}", style="bold green" if message["call"] == "resolve" else "bold red"))
+        for line in message["text"].splitlines():
+            self._say(Text(f"    {line}"))
+
+    def told(self, call: str) -> bool:
+        return call in self._calls
+
     def passes(self, rounds: int) -> bool:
         """Every route has passed at least so often."""
         return all(self._passed[route] >= rounds for route in self._app.desk.policy.routes)
@@ -168,7 +198,7 @@ class Stage:
                 pass
 
     def _say(self, line: Text) -> None:
-        stamped = Text(f"{self.now().seconds_since(self._began):5.1f} s  ", style="dim") + line
+        stamped = Text(f"{self.now().seconds_since(self._began):5.1f} s  ", style="dim", no_wrap=True, overflow="ellipsis") + line
         self._lines.append(stamped)
         if not self._console.is_terminal:
             self._console.print(stamped)

@@ -31,7 +31,7 @@ from monitor.views.probes import ProbeState
 
 
 def call(arguments: argparse.Namespace) -> int:
-    policy = _narrowed(policy_of(arguments), arguments)
+    policy = _narrowed(policy_of(arguments, paging=False), arguments)
     try:
         return run_loop(_probe(policy, arguments.format))
     except MailboxOwned as error:
@@ -61,13 +61,14 @@ def _narrowed(policy: Policy, arguments: argparse.Namespace) -> Policy:
             raise UsageError(f"--deadline {arguments.deadline}: {error}") from None
         if seconds <= 0:
             raise UsageError(f"--deadline {arguments.deadline}: absence cannot be proven in no time; write 90s")
-        chosen = {route: _by(seconds, route_policy) for route, route_policy in chosen.items()}
+        chosen = {route: proven_by(seconds, route_policy) for route, route_policy in chosen.items()}
     state = Path(arguments.state_dir) if arguments.state_dir else _state_dir(policy)
     # every mailbox of the configuration stays watched: a misrouted probe may lie in any of them
     return dataclasses.replace(policy, instance=f"{policy.instance}-cli", state_dir=str(state), routes=chosen)
 
 
-def _by(seconds: float, route: RoutePolicy) -> RoutePolicy:
+def proven_by(seconds: float, route: RoutePolicy) -> RoutePolicy:
+    """The route, with absence proven after so many seconds."""
     deadlines = route.deadlines
     return dataclasses.replace(
         route,

@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -28,15 +30,27 @@ T = TypeVar("T")
 
 def call(arguments: argparse.Namespace) -> int:
     notes: list[str] = []
+    early = _Early()
     policy = policy_of(arguments, notes.append)
     form = arguments.log_format
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
     try:
-        return run_loop(_serve(policy, LogFormat(form), notes))
+        return run_loop(_serve(policy, LogFormat(form), notes, partial(policy_of, arguments), early))
     except (JournalError, JournalUnwritable, OwnershipError) as error:
         print(error, file=sys.stderr)
         return 4
+
+
+class _Early:
+    """A SIGHUP that comes before the daemon can take it must neither end it nor be forgotten: the file may have been read before."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGHUP, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
@@ -50,21 +64,37 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def _serve(policy: Policy, form: LogFormat, notes: Sequence[str] = ()) -> int:
-    stop = asyncio.Event()
+async def _serve(
+    policy: Policy, form: LogFormat, notes: Sequence[str], read: Callable[[Callable[[str], None]], Policy], early: _Early
+) -> int:
+    stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        if stop.is_set():  # the second one: what is committed is committed, and a start takes up the rest
+            os._exit(128 + number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end, number)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    if early.asked:
+        again.set()
     async with assembled(policy, exclusive=False) as app:
         log = Log(form, policy.environment, lambda: app.edges.clock.now().iso())
         logging.basicConfig(handlers=[Libraries(log)], level=logging.WARNING)
         app.journal.fold_into(log.tell)
         for note in notes:
             log.say(Level.WARNING, "configuration", note)
-        reload = "SIGHUP: this version does not reload its configuration; restart to apply a change (probes in flight stay in flight)"
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.say(Level.WARNING, "not_reloaded", reload))
+
+        async def reload() -> None:
+            while True:
+                await again.wait()
+                again.clear()
+                await _reload(app, log, read)
+
         try:
-            async with serving(app), app.running(schedule=True):
+            async with serving(app), app.running(reload, schedule=True):
                 log.say(Level.INFO, "listening", f"listening on {policy.listen.host}:{policy.listen.port}")
                 await stop.wait()
                 log.say(Level.INFO, "stopping", "stopping: submissions under way may end, probes in flight stay in flight")
@@ -72,6 +102,24 @@ async def _serve(policy: Policy, form: LogFormat, notes: Sequence[str] = ()) -> 
             log.say(Level.ERROR, "internal", f"stopped by a fault of our own: {errors.exceptions[0]!r}")
             return 4
     return 0
+
+
+async def _reload(app: App, log: Log, read: Callable[[Callable[[str], None]], Policy]) -> None:
+    """Read the configuration again, beside the event loop; whatever is wrong with it changes nothing and is said, a line a fault."""
+    notes: list[str] = []
+    try:
+        policy = await asyncio.to_thread(read, notes.append)
+    except UsageError as error:
+        faults = str(error).splitlines()
+        for fault in faults:
+            log.say(Level.ERROR, "configuration", fault)
+        more = f", and {len(faults) - 1} more faults" if len(faults) > 1 else ""
+        await app.refuse(f"{faults[0]}{more}")
+        return
+    for note in notes:
+        log.say(Level.WARNING, "configuration", note)
+    if (why := await app.reload(policy)) and not app.desk.writable:
+        log.say(Level.ERROR, "reload_refused", f"the configuration was not taken: {why}")
 
 
 class Libraries(logging.Handler):

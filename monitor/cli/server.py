@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from http.client import HTTPException
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -35,3 +37,21 @@ def _check(server: str) -> None:
         good = False
     if not good:
         raise UsageError(f"--server {server!r}: give a URL like http://127.0.0.1:9464")
+
+
+def told(arguments: argparse.Namespace, schema: str, question: Callable[[Daemon], dict[str, object]]) -> dict[str, object]:
+    """The answer, which is a document of this schema; raises as `ask` does."""
+    answer = ask(arguments, token(arguments), question)
+    if answer.get("schema") != schema:
+        raise DaemonError(f"{arguments.server}: this is no mailcanary of this version (no {schema} in its answer); is --server right?")
+    return answer
+
+
+def token(arguments: argparse.Namespace) -> str:
+    """The bearer token: --token-file, or $MAILCANARY_TOKEN."""
+    if arguments.token_file:
+        try:
+            return Path(arguments.token_file).read_text().strip()
+        except OSError as error:
+            raise UsageError(f"--token-file {arguments.token_file}: {error.strerror}") from None
+    return os.environ.get("MAILCANARY_TOKEN", "")

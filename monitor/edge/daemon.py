@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 TIMEOUT = 10.0
@@ -19,6 +20,13 @@ class DaemonError(Exception):
         self.refused = refused  # it answered, with an error of the caller's
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nowhere: the library would take the token along to another host."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """`server` is the base URL; `token` may be empty where the daemon listens on loopback."""
@@ -29,9 +37,16 @@ class Daemon:
     def get(self, path: str) -> str:
         return self._ask(urllib.request.Request(self._url(path)))  # noqa: S310 - checked in _url
 
-    def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
-        request = urllib.request.Request(self._url(path), json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
-        answer = json.loads(self._ask(request))
+    def document(self, path: str) -> dict[str, object]:
+        """The JSON object that stands there."""
+        return self._object(path, self.get(path))
+
+    def post(self, path: str, body: Mapping[str, object]) -> dict[str, object]:
+        request = urllib.request.Request(self._url(path), json.dumps(dict(body)).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        return self._object(path, self._ask(request))
+
+    def _object(self, path: str, text: str) -> dict[str, object]:
+        answer = json.loads(text)
         if not isinstance(answer, dict):
             raise DaemonError(f"{self.server}{path}: unexpected answer")
         return answer
@@ -44,7 +59,7 @@ class Daemon:
     def _ask(self, request: urllib.request.Request) -> str:
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the token goes to the daemon and nowhere else
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())  # the token goes to the daemon and nowhere else
         try:
             with opener.open(request, timeout=TIMEOUT) as answer:
                 return str(answer.read(MAX_ANSWER).decode("utf-8", "replace"))

@@ -4,6 +4,7 @@ For the demo and the tests. It imports nothing from the rest of `monitor`, so a 
 """
 
 from monitor.lab.faults import Fault, FaultState, Scope
+from monitor.lab.pager import Pager
 from monitor.lab.world import Lab, LabSpec
 
-__all__ = ["Fault", "FaultState", "Lab", "LabSpec", "Scope"]
+__all__ = ["Fault", "FaultState", "Lab", "LabSpec", "Pager", "Scope"]

@@ -17,6 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--announcement-delay", type=float, default=0.0, help="seconds from delivery to the IDLE push")
     parser.add_argument("--smtp-auth", metavar="USER:PASSWORD", help="demand AUTH at the relay")
     parser.add_argument("--account", action="append", default=[], metavar="ADDRESS", help="a further mailbox")
+    parser.add_argument("--stranger", action="append", default=[], metavar="ADDRESS", help="a mailbox that only v4 of the shop mails")
     parser.add_argument("--stdin", action="store_true", help="end also when stdin ends, so that no orphan stays")
     return parser
 
@@ -53,6 +54,7 @@ def main() -> None:
             announcement_delay=arguments.announcement_delay,
             smtp_credentials=(user, password) if colon else None,
             extra_accounts=tuple(arguments.account),
+            strangers=tuple(arguments.stranger),
         )
     except ValueError as error:
         parser.error(str(error))

@@ -31,7 +31,7 @@ RAPID: Tree = {
 
 
 def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: Path, security: str = "starttls", port: int = 0) -> Tree:
-    """The tree of a configuration with an app path, a bare SMTP path, every seed and the holding mailbox.
+    """The tree of a configuration with an app path, a bare SMTP path, every seed, the holding mailbox, and a tripwire for each stranger.
 
     `description` is LabDescription.as_json(); `security` plain, starttls or tls for SMTP and IMAP; `port` of our own HTTP surface.
     """
@@ -73,15 +73,22 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
         "carriers": ["header", "body", "refund_number"],
     }
     mailboxes: Tree = {}
+    strangers = description["strangers"]
     for provider in description["providers"]:
-        for number, account in enumerate(provider["accounts"], 1):
-            name = provider["domain"].partition(".")[0]
-            mailboxes[f"{name}-{number}"] = _mailbox(provider, name, account["address"], security, trusted, secret)
+        addresses = [account["address"] for account in provider["accounts"]]
+        name = provider["domain"].partition(".")[0]
+        for number, address in enumerate((address for address in addresses if address not in strangers), 1):
+            mailboxes[f"{name}-{number}"] = _mailbox(provider, name, address, security, trusted, secret)
+        for address in (address for address in addresses if address in strangers):
+            tripwire = _mailbox(provider, name, address, security, trusted, secret) | {"role": "tripwire"}
+            mailboxes[f"tripwire-{strangers.index(address) + 1}"] = tripwire
     mailboxes["holding"] = _mailbox(description["shop_mail"], "shop", description["holding"], security, trusted, secret) | {
         "role": "holding"
     }
+    ours = {"sending_domains": [description["shop_domain"]]} if strangers else {}
     return {
         **copy.deepcopy(RAPID),
+        **ours,
         "environment": "lab",
         "instance": "canary-1",
         "signing": {"keys": [{"number": 1, "secret": secret}]},

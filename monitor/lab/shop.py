@@ -1,6 +1,7 @@
 """A toy shop that processes synthetic refunds: the application under test in the demo and the tests.
 
-v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 renders a wrong amount.
+v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 renders a wrong amount; v4 has a job that tells
+people who never bought anything that their refund is on its way: once when it is deployed, and again beside each refund.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import hashlib
 import itertools
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -38,6 +39,7 @@ class Version(Enum):
     V1 = "v1"
     V2 = "v2"
     V3 = "v3"
+    V4 = "v4"
 
 
 class BadRequest(Exception):
@@ -45,14 +47,15 @@ class BadRequest(Exception):
 
 
 class Shop:
-    """The shop's state: which version is live, and which requests it has answered."""
+    """The shop's state: which version is live, and which requests it has answered. `strangers` never bought anything."""
 
-    def __init__(self, relay: Relay, faults: FaultBoard, domain: str, holding: str) -> None:
+    def __init__(self, relay: Relay, faults: FaultBoard, domain: str, holding: str, strangers: Sequence[str] = ()) -> None:
         self.version = Version.V1
         self._relay = relay
         self._faults = faults
         self._domain = domain
         self._holding = holding
+        self._strangers = tuple(strangers)
         self._answered: OrderedDict[str, tuple[str, int, dict[str, Any]]] = OrderedDict()
         self._numbers = itertools.count(1)
         self._retries: set[asyncio.Task[None]] = set()
@@ -67,6 +70,7 @@ class Shop:
     def deploy(self, version: Version) -> None:
         """Put another version live; requests in flight end on the old one."""
         self.version = version
+        self._run_jobs()
 
     async def close(self) -> None:
         """Give up on mails that wait."""
@@ -106,14 +110,14 @@ class Shop:
 
     def _process(self, refund: Refund) -> tuple[int, dict[str, Any]]:
         version = self.version
-        refund_id = f"rf_{next(self._numbers):08d}"
-        message_id = f"<{refund_id}.{hashlib.sha256(refund.number.encode()).hexdigest()[:12]}@{self._domain}>"
+        self._run_jobs()
+        refund_id, message_id = self._ids(refund)
         shown = replace(refund, amount=refund.amount + Decimal("10.00")) if version is Version.V3 else refund
         recipient = refund.email
         if version is Version.V2 or self._faults.hit(Fault.ROUTE_TO_HOLDING, paths=PATHS):
             recipient = self._holding  # the flipped line
         raw = compose(shown, message_id, self._domain, refund.email)
-        sender = f"bounces+{refund_id.replace('_', '')}@{self._domain}"
+        sender = self._bounces(refund_id)
         reply = self._submit(sender, recipient, raw)
         if reply.startswith("4"):
             if len(self._retries) >= MAX_RETRIES:
@@ -124,6 +128,23 @@ class Shop:
         elif not reply.startswith("2"):
             return 502, {"error": f"the mail relay said: {reply}", "version": version.value}
         return 202, {"refund_id": refund_id, "version": version.value, "message_id": message_id}
+
+    def _run_jobs(self) -> None:
+        """The faulty job of v4; what the relay says to it, nobody reads."""
+        if self.version is not Version.V4:
+            return
+        for stranger in self._strangers:
+            made_up = Refund(f"RF-{next(self._numbers):06d}", "A-0000000", Decimal("49.90"), "GBP", "Customer", stranger, "en-GB")
+            refund_id, message_id = self._ids(made_up)
+            self._submit(self._bounces(refund_id), stranger, compose(made_up, message_id, self._domain, stranger))
+
+    def _ids(self, refund: Refund) -> tuple[str, str]:
+        """(our id of the refund, the Message-ID of its mail)."""
+        refund_id = f"rf_{next(self._numbers):08d}"
+        return refund_id, f"<{refund_id}.{hashlib.sha256(refund.number.encode()).hexdigest()[:12]}@{self._domain}>"
+
+    def _bounces(self, refund_id: str) -> str:
+        return f"bounces+{refund_id.replace('_', '')}@{self._domain}"
 
     def _submit(self, sender: str, recipient: str, raw: bytes) -> str:
         if self._faults.find(Fault.REFUSE_CONNECT, paths=PATHS):

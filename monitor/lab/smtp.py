@@ -4,6 +4,8 @@ Never aiosmtpd's Controller: it runs a thread and a loop of its own, and the sto
 """
 
 import asyncio
+import base64
+import binascii
 import hmac
 import logging
 import ssl
@@ -109,6 +111,26 @@ class _Reception:
             return AuthResult(success=False, handled=False)
         return AuthResult(success=True)
 
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:
+        """Google's mechanism; the password is the access token too. A refusal tells its reason in a challenge, and waits for an answer."""
+        blob = args[1].encode() if len(args) == 2 else None
+        try:
+            response = base64.b64decode(blob, validate=True) if blob else await server.challenge_auth("")
+        except binascii.Error:
+            return AuthResult(success=False, handled=False, message="501 5.5.2 broken base64")
+        if not isinstance(response, bytes):
+            return AuthResult(success=False, handled=True)
+        pairs = dict(pair.partition(b"=")[::2] for pair in response.split(b"\x01") if pair)
+        scheme, _, token = pairs.get(b"auth", b"").partition(b" ")
+        data = LoginPassword(pairs.get(b"user", b""), token if scheme.lower() == b"bearer" else b"")
+        assert server.session is not None and server.envelope is not None
+        result = self.authenticate(server, server.session, server.envelope, "XOAUTH2", data)
+        if not result.success:
+            answer = await server.challenge_auth('{"status":"401","schemes":"bearer","scope":"https://mail.test/"}')
+            if not isinstance(answer, bytes):
+                return AuthResult(success=False, handled=True)
+        return result
+
 
 class SmtpServer:
     """The relay's three ports: plain, STARTTLS required (RFC 3207), implicit TLS (RFC 8314)."""
@@ -139,7 +161,7 @@ class SmtpServer:
             authenticator=_Reception(self, paths).authenticate if self.credentials else None,
             auth_required=False,
             auth_require_tls=False,
-            auth_exclude_mechanism=[] if self.credentials else ["PLAIN", "LOGIN"],
+            auth_exclude_mechanism=[] if self.credentials else ["PLAIN", "LOGIN", "XOAUTH2"],
             loop=asyncio.get_running_loop(),
             **starttls,
         )

@@ -28,7 +28,8 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """What to build. extra_accounts are further addresses, in the domain of a provider or of the shop."""
+    """What to build. extra_accounts are further addresses, in the domain of a provider or of the shop; so are the strangers, people who
+    never bought anything: version v4 of the shop mails them refund confirmations all the same."""
 
     mailboxes_per_provider: int = 2
     providers: tuple[Provider, ...] = DEFAULT_PROVIDERS
@@ -37,13 +38,14 @@ class LabSpec:
     announcement_delay: float = 0.0
     sending_domains: tuple[str, ...] = (SHOP.domain,)
     extra_accounts: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.mailboxes_per_provider <= MAX_MAILBOXES:
             raise ValueError(f"mailboxes_per_provider must be between 1 and {MAX_MAILBOXES}")
         if not 0 <= self.announcement_delay <= 60:
             raise ValueError("announcement_delay must be between 0 and 60 seconds")
-        for address in self.extra_accounts:
+        for address in (*self.extra_accounts, *self.strangers):
             self.host_of(address)
 
     def host_of(self, address: str) -> Provider:
@@ -85,7 +87,8 @@ class RelayDescription:
 
 @dataclass(frozen=True, slots=True)
 class LabDescription:
-    """Where everything is; `providers` are those with seed mailboxes, `shop_mail` hosts holding and bounces."""
+    """Where everything is; `providers` are those with seed mailboxes, `shop_mail` hosts holding and bounces. `strangers` are addresses
+    that must never get refund mail; they have accounts at the providers too."""
 
     host: str
     ca_file: str
@@ -98,6 +101,7 @@ class LabDescription:
     shop_url: str
     control_url: str
     dns_port: int
+    strangers: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
@@ -116,7 +120,7 @@ class Lab:
         self.bounces = f"bounces@{SHOP.domain}"
         self._open_accounts()
         self.relay = Relay(self.store, self.faults, self.spec.sending_domains)
-        self.shop = Shop(self.relay, self.faults, SHOP.domain, self.holding)
+        self.shop = Shop(self.relay, self.faults, SHOP.domain, self.holding, self.spec.strangers)
         self.faults.subscribe(self._on_fault_switched)
         self._exit = contextlib.AsyncExitStack()
 
@@ -126,7 +130,7 @@ class Lab:
                 self.store.add_account(f"seed{number}@{provider.domain}", self.spec.password, provider)
         self.store.add_account(self.holding, self.spec.password, SHOP)
         self.store.add_account(self.bounces, self.spec.password, SHOP)
-        for address in self.spec.extra_accounts:
+        for address in (*self.spec.extra_accounts, *self.spec.strangers):
             self.store.add_account(address, self.spec.password, self.spec.host_of(address))
 
     async def __aenter__(self) -> Self:
@@ -211,6 +215,7 @@ class Lab:
             shop_url=f"http://{HOST}:{shop_port}/internal/refunds",
             control_url=f"http://{HOST}:{control_port}",
             dns_port=self.dns.port,
+            strangers=tuple(address.lower() for address in self.spec.strangers),
         )
 
     def _describe_imap(self, provider: Provider) -> ImapDescription:

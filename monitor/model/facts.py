@@ -160,6 +160,7 @@ class SubmitUnknown:
 class SubmitFault(StrEnum):
     UNREACHABLE = "unreachable"
     MISCONFIGURED = "misconfigured"
+    OVERLOADED = "overloaded"  # we were starved or suspended meanwhile: what the peer did is not known
     INTERNAL = "internal"
 
 
@@ -374,6 +375,7 @@ class Transition:
     confirm: tuple[Route, ...] = ()  # to be probed at once
     note: str = ""
     by: str = ""  # the person, where one did it
+    parent: IncidentId | None = None  # the wider incident of which it is a part: nobody is told of it any more
 
 
 # --- writer: stages/notify -------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ class NotifyPolicy:
     fallback_after: float = 120.0
     give_up_after: float = 86_400.0  # a notice older than this is given up
     public_url: str = ""  # of this daemon, for links; empty: no links
-    runbooks_url: str = "https://mailcanary.invalid/runbooks"  # the symptom is appended
+    runbooks_url: str = "docs/runbooks"  # the symptom is appended; without a URL, where the pages stand in the source
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,16 @@ class AppSubmission:
     body: bytes
 
 
-Submission = MailSubmission | AppSubmission
+@dataclass(frozen=True, slots=True)
+class CommandSubmission:
+    """A synthetic refund for a program of the shop's: what stands on its stdin. Its environment is made at the edge."""
+
+    probe: ProbeId
+    recipient: Address
+    body: bytes
+
+
+Submission = MailSubmission | AppSubmission | CommandSubmission
 
 
 class Step(StrEnum):
@@ -47,7 +56,8 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The peer's words: SMTP or HTTP code, enhanced status code (RFC 3463) if any, and the text, cut at 500 characters."""
+    """The peer's words: SMTP or HTTP code, or a program's exit code (200 for exit code 0), enhanced status code (RFC 3463) if any, and the
+    text, cut at 500 characters."""
 
     code: int
     text: str

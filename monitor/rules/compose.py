@@ -22,15 +22,16 @@ from jinja2.sandbox import SandboxedEnvironment
 from monitor.model.address import Address, AddressError, Domain
 from monitor.model.facts import ProbePlanned
 from monitor.model.mail import Carrier, Field
-from monitor.model.policy import HttpPath, MailIdentity, SecretRef, Templates
+from monitor.model.policy import CommandPath, HttpPath, MailIdentity, SecretRef, Templates
 from monitor.model.probe import ProbeId
-from monitor.model.submission import AppSubmission, MailSubmission
+from monitor.model.submission import AppSubmission, CommandSubmission, MailSubmission
 from monitor.rules.story import amount_value, expectation, render_amount, tell_story
 
 __all__ = [
     "TemplateBroken",
     "app_submission",
     "built_in",
+    "command_submission",
     "compose",
     "envelope_sender",
     "expectation",
@@ -117,8 +118,12 @@ def app_submission(plan: ProbePlanned, http: HttpPath) -> AppSubmission:
     """The request body and those of its headers that are no secrets. Raises TemplateBroken."""
     shown = variables(plan)
     headers = tuple((name, _one_line(render(value, shown))) for name, value in http.headers.items() if not isinstance(value, SecretRef))
-    body = b"" if http.body is None else json.dumps(_filled(http.body, shown), ensure_ascii=False).encode("utf-8", "replace")
-    return AppSubmission(plan.probe, plan.recipient, headers, body)
+    return AppSubmission(plan.probe, plan.recipient, headers, _json(http.body, shown))
+
+
+def command_submission(plan: ProbePlanned, command: CommandPath) -> CommandSubmission:
+    """What the program reads on its stdin. Raises TemplateBroken."""
+    return CommandSubmission(plan.probe, plan.recipient, _json(command.input, variables(plan)))
 
 
 def built_in() -> Templates:
@@ -175,6 +180,10 @@ def _line_of(error: BaseException) -> int | None:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
+
+
+def _json(value: object, shown: Mapping[str, object]) -> bytes:
+    return b"" if value is None else json.dumps(_filled(value, shown), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _filled(value: object, shown: Mapping[str, object]) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from monitor.model.facts import ClockJumped, Sighted, SubmitFault
+from monitor.model.facts import ClockJumped, Judged, Sighted, SubmitFault
 from monitor.model.instant import Instant
 from monitor.model.mail import AuthResult, Placement
 from monitor.model.probe import Expectation, MailboxName
@@ -75,6 +75,31 @@ def is_news(state: ProbeState, ruling: Ruling) -> bool:
     return known is None or (known.reason, known.also) != (ruling.reason, ruling.also)
 
 
+def judged(state: ProbeState, ruling: Ruling, at: Instant) -> Judged:
+    """The verdict as it is written down: the next revision of this probe."""
+    copy = ruling.copy
+    return Judged(
+        at=at,
+        probe=state.plan.probe,
+        route=state.plan.route,
+        purpose=state.plan.purpose,
+        revision=0 if state.judged is None else state.judged.revision + 1,
+        verdict=ruling.reason.verdict,
+        reason=ruling.reason,
+        explanation=ruling.explanation,
+        evidence=ruling.evidence,
+        submission_seconds=ruling.submission_seconds,
+        transit_seconds=ruling.transit_seconds,
+        uncertainty_seconds=ruling.uncertainty_seconds,
+        placement=copy.placement if copy else None,
+        folder=copy.folder if copy else "",
+        mailbox=copy.mailbox if copy else None,
+        served_version=state.accepted.served_version if state.accepted else "",
+        notes=ruling.notes,
+        also=ruling.also,
+    )
+
+
 def wake_at(state: ProbeState) -> tuple[Instant, ...]:
     """The instants at which the ruling may change although no fact arrives."""
     if state.first_attempt is None:
@@ -126,6 +151,7 @@ def _failed(state: ProbeState) -> Ruling | None:
         reason = {
             SubmitFault.UNREACHABLE: Reason.SUBMIT_UNREACHABLE,
             SubmitFault.MISCONFIGURED: Reason.SUBMIT_MISCONFIGURED,
+            SubmitFault.OVERLOADED: Reason.OVERLOADED,
             SubmitFault.INTERNAL: Reason.INTERNAL,
         }[state.error.fault]
         return Ruling(reason, words.with_mend(state.error.detail, state.error.mend), evidence)

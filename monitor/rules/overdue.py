@@ -24,8 +24,10 @@ def overdue_at(state: ProbeState, habit: Habit | None) -> Instant | None:
     return state.first_attempt.plus(overdue_after(state.plan.deadlines, habit))
 
 
-def is_overdue(state: ProbeState, habit: Habit | None) -> bool:
-    """A complete look at its mailbox that began past that instant did not show it, and nothing has been decided yet."""
-    due = overdue_at(state, habit)
-    look = state.unseen_look
-    return state.hunted and state.judged is None and due is not None and look is not None and look.began.reached(due)
+def is_overdue(state: ProbeState, habit: Habit | None, times: float = 1.0) -> bool:
+    """A complete look at its mailbox that began past that instant (past `times` its length) did not show it, and nothing has been decided
+    yet."""
+    look, sent = state.unseen_look, state.first_attempt
+    if not state.hunted or state.judged is not None or look is None or sent is None:
+        return False
+    return look.began.seconds_since(sent) >= overdue_after(state.plan.deadlines, habit) * times

@@ -1,11 +1,11 @@
-"""Text that a peer or a person had a hand in, made fit for log lines, the status and a terminal."""
+"""Text that a peer or a person had a hand in, made fit for notices, log lines, the status and a terminal."""
 
 from __future__ import annotations
 
 import re
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@=]{1,320}@(?=[A-Za-z0-9])")
-_REFUND_NUMBER = re.compile(r"\bRF-\d{4,}\b")  # as rules/story makes them
+_REFUND_NUMBER = re.compile(r"\brf[-_]?\d[\d_-]{3,}", re.I)  # as rules/story makes them, and as shops write the like
 
 
 def one_line(text: str) -> str:
@@ -15,4 +15,4 @@ def one_line(text: str) -> str:
 
 def plain(text: str) -> str:
     """Peers quote the recipient ("550 <seed@box.test>: unknown"): the domain stays, the local part does not."""
-    return one_line(_REFUND_NUMBER.sub("RF-***", _ADDRESS.sub("***@", text)))
+    return _REFUND_NUMBER.sub("RF-***", _ADDRESS.sub("***@", one_line(text)))  # in this order: what is escaped may be part of an address

@@ -23,8 +23,16 @@ MAX_AUTHENTICATION = 20
 _MAX_QUOTED = 64 * 1024
 _FRAYED = 32  # characters at the end of a text that was cut in which no amount is judged
 
+_NEAR = 400  # characters between the word and the money that it speaks of
+_MAX_SAID = 100  # places where the word stands that are looked at
+
 _RECIPIENT_FIELDS = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to", "to", "received")
-_REFUND = re.compile("refund|erstatt|rückzahl|rembours|reembols|devoluci|rimbors|terugbetal|teruggestort|restituti", re.IGNORECASE)
+_REFUND = re.compile(
+    "refund|erstatt|rückzahl|rembours|reembols|devoluci|devolvemos|rimbors|terugbetal|teruggestort|restituti"
+    "|återbetal|tilbagebetal|tilbagefør|tilbakebetal|refusjon|hyvity|hyvitet|palautuks|zwrot|zwróci|vrácen|vrátili|rambursa|visszatérít"
+    "|возврат|вернули|повернення|επιστροφ|\\biade|返金|退款|환불",
+    re.IGNORECASE,
+)
 _QUOTING = re.compile(
     r"^(?:-{2,} ?(?:original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht"
     r"|message d'origine|message transféré|mensaje original|mensaje reenviado|messaggio originale|messaggio inoltrato"
@@ -101,7 +109,8 @@ def read(raw: bytes, truncated: bool = False) -> Reading:
         header_digest=_digest(message.data[: message.body]),
         authentication=tuple(map(mime.unfold, islice(headers.all("authentication-results"), MAX_AUTHENTICATION))),
         amounts=seen[: amounts.MAX_SEEN],
-        refund_shaped=bool(seen) and any(_REFUND.search(text) for text in shown),
+        refund_shaped=bool(seen)
+        and (_REFUND.search(subject) is not None or any(_says_refund(text) for text in (body.text, body.html) if text)),
         derived=derived,
         dsn=dsn,
         hosts=body.hosts,
@@ -194,6 +203,12 @@ def _body(message: mime.Message) -> _Body:
         tuple(dict.fromkeys(hosts))[: visible.MAX_HOSTS],
         room < 0,
     )
+
+
+def _says_refund(text: str) -> bool:
+    """Money near the word: a newsletter with prices may mention its refund policy far below."""
+    places = (found.start() for found in islice(_REFUND.finditer(text), _MAX_SAID))
+    return any(amounts.seen(text[max(0, at - _NEAR) : at + _NEAR]) for at in places)
 
 
 def _carriers(headers: mime.Headers, body: tuple[str, ...]) -> Iterable[tuple[Carrier, tuple[str, ...]]]:

@@ -7,14 +7,14 @@ probe go missing. Both are found here, before anything is sent.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from monitor.model.address import Address, Domain
 from monitor.model.facts import ProbePlanned
 from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Field
-from monitor.model.policy import HttpPath, KeyRing, Locale, MailIdentity, PathPolicy, SecretRef, SigningKey, SmtpPath
+from monitor.model.policy import CommandPath, HttpPath, KeyRing, Locale, MailIdentity, PathPolicy, SecretRef, SigningKey, SmtpPath
 from monitor.model.probe import Deadlines, MailboxName, ProbeId, Purpose, Route
 from monitor.rules import amounts, token, visible
 from monitor.rules.compose import VARIANTS, TemplateBroken, compose, envelope_sender, message_id, render, variables
@@ -55,7 +55,10 @@ def rehearse(path: PathPolicy) -> tuple[TemplateFault, ...]:
                 case SmtpPath(identity=identity):
                     found = _mail_faults(plan, identity)
                 case HttpPath() as http:
-                    found = _request_faults(plan, http)
+                    headers = {name: value for name, value in http.headers.items() if not isinstance(value, SecretRef)}
+                    found = _request_faults(plan, "body", (*_leaves(("headers",), headers), *_leaves(("body",), http.body)), http.refund_id)
+                case CommandPath() as command:
+                    found = _request_faults(plan, "input", tuple(_leaves(("input",), command.input)), command.refund_id)
             faults.update(dict.fromkeys(found))
     return tuple(faults)
 
@@ -91,24 +94,25 @@ def _mail_faults(plan: ProbePlanned, identity: MailIdentity) -> Iterator[Templat
             yield TemplateFault(("templates",), what, "print {{ refund_number }}, or drop the carrier")
 
 
-def _request_faults(plan: ProbePlanned, http: HttpPath) -> Iterator[TemplateFault]:
+def _request_faults(
+    plan: ProbePlanned, main: str, sources: Iterable[tuple[KeyPath, str]], refund_id: str | None
+) -> Iterator[TemplateFault]:
+    """`sources`: all that the application is given, by key; `main`: the key whose value a mend belongs in."""
     shown = variables(plan)
-    sources: list[tuple[KeyPath, str]] = [
-        (("headers", name), value) for name, value in http.headers.items() if not isinstance(value, SecretRef)
-    ]
     sent = []
-    for key, source in (*sources, *_leaves(("body",), http.body)):
+    for key, source in sources:
         if fault := _broken(key, source, shown):
             yield fault
         else:
             sent.append(render(source, shown))
-    learns = http.refund_id is not None  # the number that the application assigns comes back with its answer
+    learns = refund_id is not None  # the number that the application assigns comes back with its answer
     for carrier in plan.expectation.carriers:
         need = _NEED[carrier]
         if (carrier is Carrier.REFUND_NUMBER and learns) or any(str(shown[need]) in text for text in sent):
             continue
         what = f"the application is never given {{{{ {need} }}}}, so the carrier `{carrier.value}` cannot survive"
-        yield TemplateFault(("body",), what, f"put {{{{ {need} }}}} into the body or a header, or drop the carrier")
+        where = "the body or a header" if main == "body" else main
+        yield TemplateFault((main,), what, f"put {{{{ {need} }}}} into {where}, or drop the carrier")
     if not plan.expectation.carriers and not learns:
         yield TemplateFault(("carriers",), "no probe of this path could be told from other mail", "declare a carrier, or set refund_id")
 

@@ -3,7 +3,6 @@ nothing is said that may only follow from those."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Set
 from itertools import pairwise
 from typing import Any
@@ -11,11 +10,13 @@ from urllib.parse import urlsplit
 
 from monitor.model.address import AddressError
 from monitor.model.mail import AuthResult, Carrier
-from monitor.model.policy import Role, SecretRef, Security
+from monitor.model.policy import LoginMethod, Role, SecretRef, SecretSource, Security
 from monitor.model.probe import Deadlines
+from monitor.settings.addresses import loopback
 from monitor.settings.faults import KeyPath
-from monitor.settings.http_values import must_be_secret
-from monitor.settings.mail_shape import HttpShape, MailboxShape, SmtpShape
+from monitor.settings.http_values import must_be_hidden, must_be_secret
+from monitor.settings.mail_shape import CommandShape, HttpShape, MailboxShape, SmtpLogin, SmtpShape
+from monitor.settings.notify_checks import check_heartbeat, check_notify
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, deadlines, mailbox_budget, path_budget, planned
 from monitor.settings.scalars import closest, print_duration
@@ -23,16 +24,21 @@ from monitor.settings.shape import Settings
 
 _DAY = 86_400.0
 _PROBE_ID = "0" * 12
+_MOVE_IT = "move the secret out of this file and write {env: NAME} or {file: PATH}"
 
 
 def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], report: Report) -> tuple[PlannedRoute, ...]:
     """Add the faults and notes to the report; returns the routes."""
     for name, path in settings.paths.items():
-        _smtp(("paths", name), path, report) if isinstance(path, SmtpShape) else _http(("paths", name), path, report)
+        match path:
+            case SmtpShape():
+                _smtp(("paths", name), path, report)
+            case HttpShape():
+                _http(("paths", name), path, report)
+            case CommandShape():
+                _command(("paths", name), path, report)
     for name, box in settings.mailboxes.items():
-        if box.imap.security is Security.PLAIN and not _loopback(box.imap.host):
-            mend = "write security: tls or starttls"
-            report.fault(("mailboxes", name, "imap", "security"), "plain would show the password to the network", mend)
+        _mailbox(("mailboxes", name), box, report)
     _same_address(settings, report)
     _presence(settings, broken, report)
     _named(settings, data, report)
@@ -49,18 +55,14 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
     _watch(settings, routes, broken, report)
     _plus_tags(settings, routes, report)
     _trust(settings, routes, report)
+    if ("sending_domains",) not in broken:
+        _sending_domains(settings, broken, report)
+    if ("notify",) not in broken:
+        check_notify(settings.notify, report)
+    check_heartbeat(settings.heartbeat, report)
     if not broken:
         _notes(settings, routes, report)
     return routes
-
-
-def _loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _smtp(at: KeyPath, path: SmtpShape, report: Report) -> None:
@@ -68,7 +70,15 @@ def _smtp(at: KeyPath, path: SmtpShape, report: Report) -> None:
         report.fault((*at, "username"), "has no password beside it", "write password: {env: NAME}")
     if path.password is not None and path.username is None:
         report.fault((*at, "password"), "has no username beside it", "write username: ...")
-    if path.security is Security.PLAIN and path.username is not None and not _loopback(path.host):
+    if path.login is SmtpLogin.XOAUTH2 and path.username is None and path.password is None:
+        report.fault((*at, "login"), "has no access token", "write username: and password: {file: PATH} or {command: PROGRAM}")
+    _only_a_token(at, path.password, path.login is SmtpLogin.XOAUTH2, report)
+    if path.dkim is not None and path.dkim.domain is not None:
+        author, signing = path.author.domain.name, path.dkim.domain.name
+        if author != signing and not author.endswith(f".{signing}"):
+            what = f"does not stand for the author's domain {author}: DMARC would not count the signature"
+            report.fault((*at, "dkim", "domain"), what, "write the author's domain or one above it, or remove the key")
+    if path.security is Security.PLAIN and path.username is not None and not loopback(path.host):
         report.fault(
             (*at, "security"), "plain would show the password to the network", "write security: starttls or tls, or remove username"
         )
@@ -87,16 +97,55 @@ def _smtp(at: KeyPath, path: SmtpShape, report: Report) -> None:
         )
 
 
+def _only_a_token(at: KeyPath, password: SecretRef | None, xoauth2: bool, report: Report) -> None:
+    if password is not None and password.source is SecretSource.COMMAND and not xoauth2:
+        what = "is printed by a program, which only an access token may be"
+        report.fault((*at, "password"), what, "write {env: NAME} or {file: PATH}, or login: xoauth2 beside it")
+
+
 def _http(at: KeyPath, path: HttpShape, report: Report) -> None:
     for name, value in path.headers.items():
         if must_be_secret(name) and not isinstance(value, SecretRef):
-            report.fault(
-                (*at, "headers", name), "is written out here", "move the secret out of this file and write {env: NAME} or {file: PATH}"
-            )
-        elif isinstance(value, SecretRef) and path.url.startswith("http:") and not _loopback(urlsplit(path.url).hostname):
+            report.fault((*at, "headers", name), "is written out here", _MOVE_IT)
+        elif isinstance(value, SecretRef) and path.url.startswith("http:") and not loopback(urlsplit(path.url).hostname):
             report.note((*at, "url"), f"sends the secret header {name} unencrypted", "use https:// unless the network is yours alone")
+    _number(at, path, report)
+
+
+def _command(at: KeyPath, path: CommandShape, report: Report) -> None:
+    for name, value in path.environment.items():
+        if must_be_hidden(name) and not isinstance(value, SecretRef):
+            report.fault((*at, "environment", name), "is written out here", _MOVE_IT)
+    _number(at, path, report)
+
+
+def _number(at: KeyPath, path: HttpShape | CommandShape, report: Report) -> None:
     if path.sends_number and path.refund_id is None:
         report.fault((*at, "sends_number"), "needs the application's refund id from the reply", "write refund_id: /path/in/the/reply")
+
+
+def _mailbox(at: KeyPath, box: MailboxShape, report: Report) -> None:
+    if box.imap.security is Security.PLAIN and not loopback(box.imap.host):
+        report.fault((*at, "imap", "security"), "plain would show the password to the network", "write security: tls or starttls")
+    _only_a_token((*at, "imap"), box.imap.password, box.imap.login is LoginMethod.XOAUTH2, report)
+    if box.role is not Role.TRIPWIRE:
+        return
+    for key in ("clean_up", "clean_up_after", "daily_budget"):
+        if key in box.model_fields_set and getattr(box, key) is not False:
+            what = "is for a mailbox that probes go to; nothing is ever sent to a tripwire or deleted from it"
+            report.fault((*at, key), what, "remove it")
+    if not box.authserv_ids:
+        what = "is a tripwire without authserv_ids: nobody's Authentication-Results are trusted, no stray can be shown to be ours"
+        report.note(at, what, "write authserv_ids: [mx.google.com], the first word of that header")
+
+
+def _sending_domains(settings: Settings, broken: Set[KeyPath], report: Report) -> None:
+    """A tripwire needs to know what mail of ours looks like."""
+    unknown = any(path[:1] == ("paths",) for path in broken) or any(isinstance(path, SmtpShape) for path in settings.paths.values())
+    tripwire = next((name for name, box in settings.mailboxes.items() if box.role is Role.TRIPWIRE), None)
+    if settings.sending_domains is None and tripwire is not None and not unknown:
+        what = f"is missing: mailbox {tripwire} is a tripwire, and no smtp path tells which domains the shop mails from"
+        report.fault(("sending_domains",), what, "write sending_domains: [example.com]")
 
 
 def _same_address(settings: Settings, report: Report) -> None:
@@ -116,7 +165,7 @@ def _presence(settings: Settings, broken: Set[KeyPath], report: Report) -> None:
     paths_broken = any(path[:1] == ("paths",) for path in broken)
     boxes_broken = any(path[:1] == ("mailboxes",) for path in broken)
     if not settings.paths and not paths_broken:
-        report.fault(("paths",), "names no path", "write one of kind smtp or http; see config/mailcanary.yaml")
+        report.fault(("paths",), "names no path", "write one of kind smtp, http or command; see config/mailcanary.yaml")
     if not any(box.role is Role.SEED for box in settings.mailboxes.values()) and not boxes_broken:
         report.fault(("mailboxes",), "names no seed mailbox", "write one with role: seed; see config/mailcanary.yaml")
 
@@ -136,7 +185,9 @@ def _named(settings: Settings, data: Mapping[str, Any], report: Report) -> None:
         box = settings.mailboxes.get(entry.mailbox)
         if box is not None and box.role is not Role.SEED:
             report.fault(
-                (*at, "mailbox"), f"{entry.mailbox} is a holding mailbox: a recipient that is no seed", "name a mailbox with role: seed"
+                (*at, "mailbox"),
+                f"{entry.mailbox} is a {box.role.value} mailbox: a recipient that is no seed",
+                "name a mailbox with role: seed",
             )
         first = seen.setdefault((entry.path, entry.mailbox), index)
         if first != index:
@@ -238,7 +289,7 @@ def _trust(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report)
 def _notes(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report) -> None:
     """Allowed, but probably not meant."""
     tokens = settings.listen.tokens
-    if not _loopback(settings.listen.host) and not tokens.model_fields_set:
+    if not loopback(settings.listen.host) and not tokens.model_fields_set:
         report.note(("listen",), "has no tokens and is no loopback address: /v1 stays closed", "write tokens:, or host: 127.0.0.1")
     for name in settings.paths:
         load = sum(_DAY / route.every for route in routes if route.route.path == name)

@@ -14,6 +14,10 @@ from monitor.settings.scalars import NO_VALUE_MEND, closest
 from monitor.settings.section import Section
 from monitor.settings.shape import Settings
 
+_OF_KINDS: dict[KeyPath, str] = {  # mappings whose members have a `kind`, which pydantic puts into their place
+    ("paths",): "kind: smtp, kind: http or kind: command",
+    ("notify", "channels"): "kind: webhook or kind: alertmanager",
+}
 _LISTED = 16  # keys named in a mend at most
 
 
@@ -38,8 +42,9 @@ def _path(kind: str, loc: tuple[str | int, ...]) -> KeyPath:
     parts = list(loc)
     if kind == "setting" and loc[-1] == "[key]":
         parts.pop()
-    if len(parts) > 2 and parts[0] == "paths":
-        del parts[2]
+    for above in _OF_KINDS:
+        if tuple(parts[: len(above)]) == above and len(parts) > len(above) + 1:
+            del parts[len(above) + 1]
     return tuple(parts)
 
 
@@ -56,9 +61,9 @@ def _words(kind: str, context: Mapping[str, Any], message: str, path: KeyPath, v
         case "union_tag_not_found" if not isinstance(value, dict):
             return f"is {_kind_of(value)} where a mapping is wanted", "write `key: value` lines below it"
         case "union_tag_not_found":
-            return "kind is missing", "write kind: smtp or kind: http"
+            return "kind is missing", f"write {_kinds(path)}"
         case "union_tag_invalid" | "literal_error":
-            return "kind is not one of the known words", "write kind: smtp or kind: http"
+            return "kind is not one of the known words", f"write {_kinds(path)}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"is {_kind_of(value)} where a mapping is wanted", "write `key: value` lines below it"
         case "tuple_type":
@@ -67,6 +72,10 @@ def _words(kind: str, context: Mapping[str, Any], message: str, path: KeyPath, v
             return "is empty", "write at least one or remove the key"
         case _:  # pydantic's message names the rule, not the value
             return f"is refused: {message}", "see config/mailcanary.schema.json"
+
+
+def _kinds(path: KeyPath) -> str:
+    return next(words for above, words in _OF_KINDS.items() if path[: len(above)] == above)
 
 
 def _kind_of(value: object) -> str:

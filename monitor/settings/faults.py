@@ -32,7 +32,7 @@ def holds_secret(path: KeyPath) -> bool:
     """Is the value at this path a secret, by the name of its key?"""
     if not path:
         return False
-    return bool(_SECRET.search(str(path[-1]))) or path[-2:-1] in {("tokens",), ("headers",)}
+    return bool(_SECRET.search(str(path[-1]))) or path[-1] == "url" or path[-2:-1] in {("tokens",), ("headers",), ("environment",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Values with a grammar of their own: the request to the application and the print of money."""
+"""Values with a grammar of their own: what the application is asked, and the print of money."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from monitor.settings.scalars import Scalar, Secret, TextScalar, refuse
 
 _NUMBERLIKE = re.compile(r"[-+]?\.?[0-9][0-9_:.,+eExXoOaAbBcCdDfFTZ-]*|[-+]?\.(inf|nan)", re.IGNORECASE)
 _BOOLEAN = {"y", "yes", "n", "no", "on", "off", "true", "false", "null"}
+_SECRET_VARIABLE = re.compile(r"(passw(or)?d|passphrase|secret|credentials?|token|authorization|api_?key|private_?key)\Z", re.IGNORECASE)
 _ALWAYS_SECRET = {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"}
 
 
@@ -104,5 +105,11 @@ def must_be_secret(header: str) -> bool:
     return header.lower() in _ALWAYS_SECRET
 
 
+def must_be_hidden(variable: str) -> bool:
+    """Does the name of an environment variable say that it holds a credential?"""
+    return _SECRET_VARIABLE.search(variable) is not None
+
+
 HeaderName = Annotated[str, Matching("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "no header name", "write a name like X-Request-Source")]
+VariableName = Annotated[str, Matching("[A-Za-z_][A-Za-z0-9_]{0,127}", "no name of an environment variable", "use letters, digits and _")]
 Header = Annotated[str | SecretRef, HeaderValue()]

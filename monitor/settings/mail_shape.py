@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
@@ -11,15 +12,16 @@ from pydantic_core import CoreSchema
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.policy import FolderNames, LoginMethod, Role, Security
 from monitor.settings import http_values as http
-from monitor.settings.addresses import Host, Mail, Pointer, Url
+from monitor.settings.addresses import DomainName, Host, Mail, Pointer, Url
 from monitor.settings.document import NOTHING
 from monitor.settings.scalars import (
     NO_VALUE_MEND,
     Budget,
     Choice,
     Flag,
-    Hidden,
+    KeyFile,
     Name,
+    Password,
     Port,
     Span,
     Text,
@@ -38,6 +40,16 @@ NAMED_LOCALES: dict[str, dict[str, str]] = {
 
 Result = Annotated[AuthResult, Choice(AuthResult)]
 Secure = Annotated[Security, Choice(Security)]
+
+
+class SmtpLogin(StrEnum):
+    """The words of paths.NAME.login; which mechanism a password goes by is for the relay to offer."""
+
+    PASSWORD = "password"
+    XOAUTH2 = "xoauth2"
+
+
+SmtpLoginWord = Annotated[SmtpLogin, Choice(SmtpLogin)]
 CarrierWord = Annotated[Carrier, Choice(Carrier)]
 
 
@@ -91,9 +103,8 @@ class DemandShape(Section):
 
 
 class _PathShape(Section):
-    """What smtp and http paths share."""
+    """What all paths share."""
 
-    ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
     locales: tuple[LocaleItem, ...] = optional(
         "What probes look like, taken in turn: names (en-GB, en-US, de-DE) or {tag, currency, amount, grouping, decimal}.", ("en-GB",), 1
     )
@@ -108,6 +119,18 @@ class _PathShape(Section):
     daily_budget: Budget | None = optional("Instead of budgets.per_path.")
 
 
+class DkimShape(Section):
+    """Our own signature, for a shop whose relay does not sign (RFC 6376)."""
+
+    domain: DomainName | None = optional(
+        "d=: the author's domain or one above it, else DMARC does not count it. Default: the author's domain."
+    )
+    selector: Annotated[
+        str, http.Matching("[A-Za-z0-9_-]{1,63}(\\.[A-Za-z0-9_-]{1,63}){0,7}", "no selector", "write the name before ._domainkey")
+    ] = required("s=: the name under _domainkey that holds the key record.", "canary")
+    key: KeyFile = required("{file: PATH}: the private RSA key in PEM, read again for each message.", "{file: dkim.pem}")
+
+
 class SmtpShape(_PathShape):
     """A relay, spoken to over SMTP."""
 
@@ -116,11 +139,16 @@ class SmtpShape(_PathShape):
     port: Port | None = optional("Default: 465 for tls, 587 for starttls, 25 for plain.")
     security: Secure = optional("tls, starttls (required, never opportunistic) or plain.", "starttls")
     username: Text | None = optional("For AUTH; without it none is tried.")
-    password: Hidden | None = optional("For AUTH: {env: NAME} or {file: PATH}.")
+    password: Password | None = optional("For AUTH: {env: NAME} or {file: PATH}; with login: xoauth2 also {command: PROGRAM ARGUMENTS}.")
+    login: SmtpLoginWord = optional("password, or xoauth2: the password is an OAuth 2.0 access token.", "password")
+    ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
+    dkim: DkimShape | None = optional("Sign by ourselves. Default: no; most relays sign.")
     helo: Host | None = optional("Name given in EHLO; default: this host's own.")
     author: Mail = required("The From address of the confirmations.", "refunds@example.com")
     author_name: Annotated[str, TextScalar(100)] = optional("The From name.", "Customer Service")
-    envelope_sender: Mail | None = optional("MAIL FROM; +<probe id> is added to its local part. Default: author.")
+    envelope_sender: Mail | None = optional(
+        "MAIL FROM; +<probe id> is added to its local part, at most 51 characters (RFC 5321 4.5.3.1.1: 64). Default: author."
+    )
     templates: Text | None = optional("Directory with subject.txt, message.txt and message.html, relative to this file. Default: built in.")
     carriers: tuple[CarrierWord, ...] = optional(
         "Where the mail bears the token: header, plus_tag, message_id, body, refund_number.",
@@ -141,6 +169,7 @@ class HttpShape(_PathShape):
         "Request headers: text (a Jinja template) or a secret, {env: NAME}, that holds the whole value.", {}
     )
     body: Annotated[Any, http.Body()] = optional("JSON of the request; each text in it is a Jinja template. Default: no body.")
+    ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
     expect_status: tuple[Annotated[int, Whole(200, 299)], ...] = optional("HTTP statuses that mean accepted.", (200, 201, 202), 1)
     refund_id: Annotated[str, Pointer()] | None = optional("JSON pointer to the application's id of the refund in the reply.")
     version: Annotated[str, Pointer(header=True)] | None = optional("Served version: JSON pointer into the reply, or header:NAME.")
@@ -150,7 +179,24 @@ class HttpShape(_PathShape):
     )
 
 
-PathShape = Annotated[SmtpShape | HttpShape, Field(discriminator="kind")]
+class CommandShape(_PathShape):
+    """A program of the shop's that makes it process a synthetic refund, run once per probe without a shell."""
+
+    kind: Literal["command"] = required("command: a program is run (docs/app-contract.md).", "command")
+    command: tuple[Text, ...] = required(
+        "The program and its arguments; a program with a / is relative to this file.", "[bin/refund, --synthetic]", 1
+    )
+    environment: dict[http.VariableName, http.Header] = optional("All that it gets beside PATH: text or a secret, {env: NAME}.", {})
+    input: Annotated[Any, http.Body()] = optional("JSON on its stdin; each text in it is a Jinja template. Default: nothing.")
+    refund_id: Annotated[str, Pointer()] | None = optional("JSON pointer to the application's id of the refund in the JSON on its stdout.")
+    version: Annotated[str, Pointer()] | None = optional("Served version: JSON pointer into the same.")
+    sends_number: Flag = optional("true: the application assigns the refund number itself and prints its id (see refund_id).", False)
+    carriers: tuple[CarrierWord, ...] = optional(
+        "Where the application lets the token through: plus_tag, refund_number, header, message_id, body.", ("plus_tag", "refund_number"), 1
+    )
+
+
+PathShape = Annotated[SmtpShape | HttpShape | CommandShape, Field(discriminator="kind")]
 
 
 class FoldersShape(Section):
@@ -169,8 +215,12 @@ class ImapShape(Section):
     security: Secure = optional("tls, starttls (required) or plain (loopback only).", "tls")
     ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
     username: Text | None = optional("Default: the mailbox's address.")
-    password: Hidden = required("{env: NAME} or {file: PATH}.", "{env: SEED_PASSWORD}")
-    login: Annotated[LoginMethod, Choice(LoginMethod)] = optional("login (LOGIN) or plain (AUTHENTICATE PLAIN).", "login")
+    password: Password = required(
+        "{env: NAME} or {file: PATH}; with login: xoauth2 also {command: PROGRAM ARGUMENTS}.", "{env: SEED_PASSWORD}"
+    )
+    login: Annotated[LoginMethod, Choice(LoginMethod)] = optional(
+        "login (LOGIN), plain (AUTHENTICATE PLAIN), or xoauth2: the password is an OAuth 2.0 access token.", "login"
+    )
 
 
 class MailboxShape(Section):
@@ -179,12 +229,18 @@ class MailboxShape(Section):
     provider: Name = required("Who hosts it; failures are compared between providers.", "gmail")
     address: Mail = required("Its mail address.", "seed@example.com")
     role: Annotated[Role, Choice(Role)] = optional(
-        "seed: receives probes. holding: where a faulty deploy parks mail; only watched.", "seed"
+        "seed: receives probes. holding: where a faulty deploy parks mail; only watched. "
+        "tripwire: must never get refund mail; nothing in it is touched.",
+        "seed",
     )
     imap: ImapShape = required("How it is watched.", "{host: imap.example.com, password: {env: SEED_PASSWORD}}")
     folders: FoldersShape = Field(default_factory=FoldersShape, description="Folder names, where the server does not tell.")
-    authserv_ids: tuple[Text, ...] = optional("Whose Authentication-Results are trusted (mx.google.com); without one, none are.", ())
+    authserv_ids: tuple[Text, ...] = optional(
+        "Whose Authentication-Results are trusted: mx.google.com, *.mail.yahoo.com for a farm of hosts, * for whatever the topmost header "
+        "calls itself (only where the provider always puts its own on top). Without one, none are.",
+        (),
+    )
     plus_tags: Flag = optional("false: the provider refuses or strips seed+tag@.", True)
-    clean_up: Flag | None = optional("Delete our own judged probes. Default: true for a seed, false for a holding mailbox.")
+    clean_up: Flag | None = optional("Delete our own judged probes. Default: true for a seed, else false; never in a tripwire.")
     clean_up_after: Annotated[float, Span("0s", "365d")] = optional("Age at which they are deleted.", "24h")
     daily_budget: Budget | None = optional("Instead of budgets.per_mailbox.")

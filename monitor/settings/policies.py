@@ -1,47 +1,57 @@
-"""Validated settings -> frozen policies. Reads what they point to: secrets, CA files, templates."""
+"""Validated settings -> frozen policies."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
 from monitor.model.policy import (
     Access,
+    AlertmanagerChannel,
+    Channel,
+    CommandPath,
     Demand,
+    DkimKey,
     FolderNames,
+    HeartbeatPolicy,
     HttpPath,
+    IncidentPolicy,
     KeyRing,
     ListenPolicy,
     Locale,
+    LoginMethod,
     MailboxPolicy,
     MailIdentity,
+    NotifyPolicy,
     PathPolicy,
     Policy,
     RetentionPolicy,
     Role,
     RoutePolicy,
     SecretRef,
-    SecretSource,
     Security,
     SigningKey,
     SmtpPath,
     Templates,
     WatchPolicy,
+    WebhookChannel,
 )
 from monitor.model.probe import MailboxName, PathName, Route
-from monitor.ports import SecretError, Secrets
+from monitor.ports import Secrets
 from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath
-from monitor.settings.mail_shape import HttpShape, LocaleShape, MailboxShape, SmtpShape
+from monitor.settings.mail_shape import CommandShape, HttpShape, LocaleShape, MailboxShape, PathShape, SmtpLogin, SmtpShape
+from monitor.settings.notify_checks import told
+from monitor.settings.notify_shape import AlertmanagerShape, ChannelShape, WebhookShape
+from monitor.settings.pointed import Pointed
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, path_budget
 from monitor.settings.scalars import duration
 from monitor.settings.shape import Settings
 
 MIN_KEY_BYTES = 16
-MAX_FILE = 1 << 20
 BUILT_IN = files("monitor").joinpath("rules", "templates")  # package data; no import of monitor.rules
 TEMPLATE_FILES = ("subject.txt", "message.txt", "message.html")
 _RETRY_FOR = duration("35m") or 0.0
@@ -54,10 +64,8 @@ class Maker:
 
     def __init__(self, settings: Settings, base: Path, secrets: Secrets, report: Report) -> None:
         self._settings = settings
-        self._base = base
-        self._secrets = secrets
         self._report = report
-        self._values: dict[SecretRef, str | SecretError] = {}
+        self._at = Pointed(base, secrets, report)
 
     def policy(self, routes: tuple[PlannedRoute, ...], broken: Set[KeyPath]) -> Policy:
         settings = self._settings
@@ -68,14 +76,15 @@ class Maker:
         for one in routes:
             short = digest(paths[one.route.path], boxes[one.route.mailbox], one.deadlines)
             made[one.route] = RoutePolicy(one.route, one.every, one.jitter, one.deadlines, short)
-        tokens = {role: self._secret(getattr(settings.listen.tokens, role.value), ("listen", "tokens", role.value)) for role in Access}
+        tokens = {role: self._at.secret(getattr(settings.listen.tokens, role.value), ("listen", "tokens", role.value)) for role in Access}
         listen = ListenPolicy(settings.listen.host, settings.listen.port, {role: ref for role, ref in tokens.items() if ref})
         watch = WatchPolicy(**{key: getattr(settings.watch, key) for key in type(settings.watch).model_fields})
         retention = RetentionPolicy(settings.retention.passes, settings.retention.failures, settings.retention.max_size)
-        state_dir = str(self._absolute(settings.state_dir))
-        whole = digest(
-            settings.environment, settings.instance, keys, state_dir, listen, paths, boxes, made, watch, retention, settings.drain
-        )
+        state_dir = str(self._at.absolute(settings.state_dir))
+        incidents = IncidentPolicy(**{key: getattr(settings.incidents, key) for key in type(settings.incidents).model_fields})
+        notify, heartbeat, domains = self._notify(), self._heartbeat(), self._sending_domains()
+        sections = (listen, paths, boxes, made, watch, retention, settings.drain, domains, incidents, notify, heartbeat)
+        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections)
         return Policy(
             environment=settings.environment,
             instance=settings.instance,
@@ -89,17 +98,21 @@ class Maker:
             retention=retention,
             drain=settings.drain,
             policy_hash=whole,
+            sending_domains=domains,
+            incidents=incidents,
+            notify=notify,
+            heartbeat=heartbeat,
         )
 
     def _keys(self) -> list[SigningKey]:
         made = []
         for index, key in enumerate(self._settings.signing.keys):
             at: KeyPath = ("signing", "keys", index, "secret")
-            self._secret(key.secret, at)
-            value = self._values[self._resolve(key.secret)]
-            if isinstance(value, str) and len(value.encode()) < MIN_KEY_BYTES:
+            self._at.secret(key.secret, at)
+            value = self._at.value(key.secret)
+            if value is not None and len(value.encode()) < MIN_KEY_BYTES:
                 self._report.fault(at, f"the signing key is shorter than {MIN_KEY_BYTES} bytes", "make one with: openssl rand -hex 32")
-            if isinstance(value, str):
+            if value is not None:
                 made.append(SigningKey(key.number, value.encode()))
         return made
 
@@ -109,7 +122,7 @@ class Maker:
         retry_for = _first(shape.retry_for, general.retry_for, min(_RETRY_FOR, watched))
         return PathPolicy(
             name=name,
-            via=self._smtp(shape, at) if isinstance(shape, SmtpShape) else self._http(shape, at),
+            via=self._via(shape, at),
             carriers=tuple(dict.fromkeys(shape.carriers)),
             locales=tuple(_locale(locale) for locale in shape.locales),
             allowed_amounts=shape.allowed_amounts,
@@ -121,39 +134,71 @@ class Maker:
             daily_budget=path_budget(self._settings, name),
         )
 
+    def _via(self, shape: PathShape, at: KeyPath) -> SmtpPath | HttpPath | CommandPath:
+        match shape:
+            case SmtpShape():
+                return self._smtp(shape, at)
+            case HttpShape():
+                return self._http(shape, at)
+            case CommandShape():
+                return self._command(shape, at)
+
     def _smtp(self, shape: SmtpShape, at: KeyPath) -> SmtpPath:
         identity = MailIdentity(shape.author, shape.author_name, shape.envelope_sender or shape.author, self._templates(shape, at))
         return SmtpPath(
             host=shape.host,
             port=shape.port or _SMTP_PORTS[shape.security],
             security=shape.security,
-            ca_file=self._ca_file(shape.ca_file, (*at, "ca_file")),
+            ca_file=self._at.ca_file(shape.ca_file, (*at, "ca_file")),
             username=shape.username,
-            password=self._secret(shape.password, (*at, "password")),
+            password=self._at.secret(shape.password, (*at, "password")),
             identity=identity,
             helo=shape.helo,
+            login=LoginMethod.XOAUTH2 if shape.login is SmtpLogin.XOAUTH2 else LoginMethod.PLAIN,
+            dkim=self._dkim(shape, (*at, "dkim", "key")),
         )
 
+    def _dkim(self, shape: SmtpShape, at: KeyPath) -> DkimKey | None:
+        if shape.dkim is None:
+            return None
+        domain = shape.dkim.domain or shape.author.domain
+        return DkimKey(domain.name, shape.dkim.selector, self._at.key(shape.dkim.key, at))
+
     def _http(self, shape: HttpShape, at: KeyPath) -> HttpPath:
-        headers: dict[str, str | SecretRef] = {}
-        for name, value in shape.headers.items():
-            ref = self._secret(value, (*at, "headers", name)) if isinstance(value, SecretRef) else None
-            headers[name] = ref or value
         return HttpPath(
             url=shape.url,
             method=shape.method,
-            headers=MappingProxyType(headers),
+            headers=self._texts(shape.headers, (*at, "headers")),
             body=shape.body,
             expected_status=shape.expect_status,
-            ca_file=self._ca_file(shape.ca_file, (*at, "ca_file")),
+            ca_file=self._at.ca_file(shape.ca_file, (*at, "ca_file")),
             refund_id=shape.refund_id,
             version=shape.version,
             sends_number=shape.sends_number,
         )
 
+    def _command(self, shape: CommandShape, at: KeyPath) -> CommandPath:
+        program, *arguments = shape.command
+        return CommandPath(
+            argv=(self._at.program(program, (*at, "command", 0)), *arguments),
+            environment=self._texts(shape.environment, (*at, "environment")),
+            input=shape.input,
+            refund_id=shape.refund_id,
+            version=shape.version,
+            sends_number=shape.sends_number,
+        )
+
+    def _texts(self, values: Mapping[str, str | SecretRef], at: KeyPath) -> Mapping[str, str | SecretRef]:
+        """Values that are text or a secret."""
+        made: dict[str, str | SecretRef] = {}
+        for name, value in values.items():
+            ref = self._at.secret(value, (*at, name)) if isinstance(value, SecretRef) else None
+            made[name] = ref or value
+        return MappingProxyType(made)
+
     def _mailbox(self, name: MailboxName, shape: MailboxShape) -> MailboxPolicy:
         at: KeyPath = ("mailboxes", name, "imap")
-        self._secret(shape.imap.password, (*at, "password"))
+        budget = shape.daily_budget or self._settings.budgets.per_mailbox
         return MailboxPolicy(
             name=name,
             role=shape.role,
@@ -162,79 +207,66 @@ class Maker:
             host=shape.imap.host,
             port=shape.imap.port or _IMAP_PORTS[shape.imap.security],
             security=shape.imap.security,
-            ca_file=self._ca_file(shape.imap.ca_file, (*at, "ca_file")),
+            ca_file=self._at.ca_file(shape.imap.ca_file, (*at, "ca_file")),
             username=shape.imap.username or str(shape.address),
-            password=self._resolve(shape.imap.password),
+            password=self._at.secret(shape.imap.password, (*at, "password")) or shape.imap.password,
             login=shape.imap.login,
             folders=FolderNames(shape.folders.spam, shape.folders.tabs, shape.folders.ignore),
             authserv_ids=shape.authserv_ids,
             plus_tags=shape.plus_tags,
             clean_up=shape.role is Role.SEED if shape.clean_up is None else shape.clean_up,
             clean_up_after=shape.clean_up_after,
-            daily_budget=shape.daily_budget or self._settings.budgets.per_mailbox,
+            daily_budget=0 if shape.role is Role.TRIPWIRE else budget,
         )
 
-    def _absolute(self, name: str) -> Path:
-        """A path in the file is relative to the file."""
-        return self._base / name
+    def _sending_domains(self) -> tuple[str, ...]:
+        """Each once, in the order of the file."""
+        paths = self._settings.paths.values()
+        domains = self._settings.sending_domains or [path.author.domain for path in paths if isinstance(path, SmtpShape)]
+        return tuple(dict.fromkeys(domain.name for domain in domains))
 
-    def _resolve(self, ref: SecretRef) -> SecretRef:
-        return SecretRef(ref.source, str(self._absolute(ref.name))) if ref.source is SecretSource.FILE else ref
+    def _notify(self) -> NotifyPolicy:
+        shape = self._settings.notify
+        pages, tickets = told(shape)
+        channels = {name: self._channel(channel, ("notify", "channels", name)) for name, channel in shape.channels.items()}
+        return NotifyPolicy(
+            channels=MappingProxyType(channels),
+            pages=pages,
+            tickets=tickets,
+            fallback=shape.fallback,
+            fallback_after=shape.fallback_after,
+            give_up_after=shape.give_up_after,
+            public_url=(shape.public_url or "").rstrip("/"),
+            runbooks_url=(shape.runbooks_url or NotifyPolicy().runbooks_url).rstrip("/"),
+        )
 
-    def _secret(self, ref: SecretRef | None, at: KeyPath) -> SecretRef | None:
-        """The reference with its file resolved, after a look whether there is a usable value."""
-        if ref is None:
+    def _channel(self, shape: ChannelShape, at: KeyPath) -> Channel:
+        ca_file = self._at.ca_file(shape.ca_file, (*at, "ca_file"))
+        match shape:
+            case WebhookShape():
+                return WebhookChannel(self._at.url(shape.url, (*at, "url")), self._at.secret(shape.secret, (*at, "secret")), ca_file)
+            case AlertmanagerShape():
+                urls = tuple(dict.fromkeys(url.rstrip("/") for url in shape.urls))
+                authorization = self._at.secret(shape.authorization, (*at, "authorization"))
+                return AlertmanagerChannel(urls, authorization, ca_file, shape.resend_every)
+
+    def _heartbeat(self) -> HeartbeatPolicy | None:
+        shape = self._settings.heartbeat
+        if shape is None:
             return None
-        ref = self._resolve(ref)
-        if ref not in self._values:
-            try:
-                self._values[ref] = self._secrets.read(ref)
-            except SecretError as error:
-                self._values[ref] = error
-        value = self._values[ref]
-        if isinstance(value, SecretError):
-            what, _, mend = str(value).partition("; ")
-            self._report.fault(at, what, mend)
-        elif not value:
-            self._report.fault(at, f"secret {ref} is empty", "put the value there")
-        elif any(ord(c) < 32 or ord(c) == 127 for c in value):
-            self._report.fault(at, f"secret {ref} holds a line break or control character", "store one line of text")
-        return ref
-
-    def _read(self, name: str, at: KeyPath) -> str | None:
-        """The text of a file that the configuration names."""
-        file = self._absolute(name)
-        try:
-            with file.open("rb") as stream:
-                blob = stream.read(MAX_FILE + 1)
-            if len(blob) > MAX_FILE:
-                self._report.fault(at, f"{file} is larger than {MAX_FILE >> 20} MiB", "is this the right file?")
-                return None
-            return blob.decode("utf-8-sig")
-        except OSError as error:
-            self._report.fault(at, f"{file} cannot be read ({error.strerror})", "mend the name; it is relative to this file")
-        except UnicodeDecodeError:
-            self._report.fault(at, f"{file} is not UTF-8", "save it as UTF-8")
-        return None
-
-    def _ca_file(self, name: str | None, at: KeyPath) -> str | None:
-        if name is None:
-            return None
-        text = self._read(name, at)
-        if text is not None and "-----BEGIN CERTIFICATE-----" not in text:
-            self._report.fault(at, f"{self._absolute(name)} holds no PEM certificate", "name a file with -----BEGIN CERTIFICATE-----")
-        return str(self._absolute(name))
+        url = self._at.url(shape.url, ("heartbeat", "url"))
+        return HeartbeatPolicy(url, shape.every, self._at.ca_file(shape.ca_file, ("heartbeat", "ca_file")))
 
     def _templates(self, shape: SmtpShape, at: KeyPath) -> Templates:
         name = shape.templates
         if name is None:
             return self._built_in(at)
         key = (*at, "templates")
-        if not self._absolute(name).is_dir():
-            self._report.fault(key, f"{self._absolute(name)} is no directory", f"it must hold {', '.join(TEMPLATE_FILES)}")
+        if not self._at.absolute(name).is_dir():
+            self._report.fault(key, f"{self._at.absolute(name)} is no directory", f"it must hold {', '.join(TEMPLATE_FILES)}")
             return Templates("", "", "")
-        subject, text, html = (self._read(f"{name}/{file}", key) or "" for file in TEMPLATE_FILES)
-        return Templates(subject, text, html, origin=str(self._absolute(name)))
+        subject, text, html = (self._at.read(f"{name}/{file}", key) or "" for file in TEMPLATE_FILES)
+        return Templates(subject, text, html, origin=str(self._at.absolute(name)))
 
     def _built_in(self, at: KeyPath) -> Templates:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -244,16 +245,22 @@ class Choice(Scalar):
 
 @dataclass(frozen=True)
 class Secret(Scalar):
-    """`{env: NAME}` or `{file: PATH}`; never the secret itself."""
+    """`{env: NAME}` or `{file: PATH}`, for an access token also `{command: PROGRAM ARGUMENTS}`; never the secret itself."""
+
+    command: bool = False
 
     def parse(self, value: object) -> object:
         if isinstance(value, SecretRef):
             return value
         if not isinstance(value, dict):
             refuse("is written out here", "move the secret out of this file and write {env: NAME} or {file: PATH}")
-        if len(value) != 1 or not set(value) <= {"env", "file"}:
+        if set(value) == {"command"} and not self.command:
+            refuse("is printed by a program, which only the password beside login: xoauth2 may be", "write {env: NAME} or {file: PATH}")
+        if len(value) != 1 or not set(value) <= {"env", "file", "command"}:
             refuse("is no reference to a secret", "write {env: NAME} or {file: PATH}")
         ((source, name),) = value.items()
+        if source == "command":
+            return SecretRef(SecretSource.COMMAND, _command_line(name))
         if source == "env" and not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name)):
             refuse("names no environment variable", "write {env: NAME}; letters, digits and _")
         if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > _MAX_TEXT:
@@ -265,7 +272,34 @@ class Secret(Scalar):
             member = {"type": "string", "pattern": pattern}
             return {"type": "object", "properties": {key: member}, "required": [key], "additionalProperties": False}
 
-        return {"oneOf": [one("env", "^[A-Za-z_][A-Za-z0-9_]*$"), one("file", ".")]}
+        kinds = [one("env", "^[A-Za-z_][A-Za-z0-9_]*$"), one("file", ".")]
+        return {"oneOf": [*kinds, one("command", ".")] if self.command else kinds}
+
+
+@dataclass(frozen=True)
+class SecretFile(Scalar):
+    """`{file: PATH}`, for what has more than one line."""
+
+    def parse(self, value: object) -> object:
+        ref = Secret().parse(value)
+        if isinstance(ref, SecretRef) and ref.source is not SecretSource.FILE:
+            refuse("is in no file", "write {file: PATH}; it has more than one line")
+        return ref
+
+    def schema(self) -> dict[str, Any]:
+        kind: dict[str, Any] = Secret().schema()["oneOf"][1]
+        return kind
+
+
+def _command_line(value: object) -> str:
+    """A program and its arguments in one line of text, read like a shell reads words, and nothing more of a shell."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) and value.isprintable() and len(value) <= _MAX_TEXT else []
+    except ValueError:  # a quote without its partner
+        words = []
+    if not words or not words[0]:
+        refuse("names no program", 'write {command: "program argument argument"} in one line')
+    return str(value)
 
 
 Text = Annotated[str, TextScalar()]
@@ -274,3 +308,5 @@ Flag = Annotated[bool, Switch()]
 Port = Annotated[int, Whole(1, 65535)]
 Budget = Annotated[int, Whole(1, 1_000_000)]
 Hidden = Annotated[SecretRef, Secret()]
+Password = Annotated[SecretRef, Secret(command=True)]
+KeyFile = Annotated[SecretRef, SecretFile()]

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from monitor.settings.addresses import Host
+from monitor.settings.addresses import DomainName, Host
 from monitor.settings.mail_shape import MailboxShape, PathShape
+from monitor.settings.notify_shape import HeartbeatShape, IncidentsShape, NotifyShape
 from monitor.settings.scalars import Budget, Hidden, Name, Percent, Port, Size, Span, Text, Whole
 from monitor.settings.section import Section, optional, required
 
@@ -131,13 +132,16 @@ class Settings(Section):
     instance: Name = required("Stands in every token; tells instances apart that share mailboxes.", "canary-1")
     signing: SigningShape = required("Keys that sign the tokens.", "{keys: [{number: 1, secret: {env: MAILCANARY_SIGNING_KEY}}]}")
     paths: dict[Name, PathShape] = required(
-        "Ways of submission by name, kind smtp or http.", "{relay: {kind: smtp, host: ..., author: ...}}"
+        "Ways of submission by name, kind smtp, http or command.", "{relay: {kind: smtp, host: ..., author: ...}}"
     )
     mailboxes: dict[Name, MailboxShape] = required(
-        "Seed and holding mailboxes by name.", "{gmail-1: {provider: gmail, address: ..., imap: ...}}"
+        "Seed, holding and tripwire mailboxes by name.", "{gmail-1: {provider: gmail, address: ..., imap: ...}}"
     )
     routes: tuple[RouteShape, ...] | None = optional(
         "Only these routes, with overrides. Default: every path to every seed mailbox.", least=1
+    )
+    sending_domains: tuple[DomainName, ...] | None = optional(
+        "The shop's author domains: what a stray must be authenticated as, to be ours. Default: those of the smtp paths.", least=1
     )
     schedule: ScheduleShape = Field(default_factory=ScheduleShape, description="How often probes are planned.")
     deadlines: DeadlinesShape = Field(
@@ -147,6 +151,9 @@ class Settings(Section):
     budgets: BudgetsShape = Field(default_factory=BudgetsShape, description="Probes a day; persisted, all purposes together.")
     watch: WatchShape = Field(default_factory=WatchShape, description="How mailboxes are watched.")
     retention: RetentionShape = Field(default_factory=RetentionShape, description="How long the journal keeps facts.")
+    incidents: IncidentsShape = Field(default_factory=IncidentsShape, description="When evidence becomes an incident, and when it is over.")
+    notify: NotifyShape = Field(default_factory=NotifyShape, description="Who is told of what, by channels that are not e-mail.")
+    heartbeat: HeartbeatShape | None = optional("A dead-man switch outside, that notices when we fall silent. Default: none.")
     listen: ListenShape = Field(default_factory=ListenShape, description="Where /metrics, /livez, /readyz and /v1 answer.")
     state_dir: Text = optional("Directory of the journal, mode 0700; relative to this file.", "/var/lib/mailcanary")
     drain: Annotated[float, Span("0s", "10m")] = optional("How long SIGTERM waits for running submissions.", "20s")

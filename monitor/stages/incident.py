@@ -2,13 +2,91 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Iterable
+
 from monitor.desk import Desk
+from monitor.model.facts import (
+    Acknowledged,
+    Closed,
+    Entry,
+    Judged,
+    Looked,
+    ResolveAsked,
+    SubmitError,
+    Transition,
+    Tripped,
+    WatchBlind,
+    WatchRestored,
+    Withheld,
+)
+from monitor.model.incident import Phase
+from monitor.model.policy import Policy
+from monitor.model.probe import Route
+from monitor.rules.incident import Layout, decide
+
+IDLE = 3600.0
+TOLD = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING, Phase.RESOLVED})  # people hear of it: it must survive the machine
+_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld)
 
 
 class Incident:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._policy: Policy | None = None
+        self._layout: Layout | None = None
+        self._due = 0.0  # on the monotonic clock: when to decide although nothing happens
 
     async def run(self) -> None:
-        async for _ in self._desk.follow(self._desk.world.seq):
-            pass
+        """Decide by what a restart left, then whenever something happens that matters, and at the times that the rule asks for."""
+        desk = self._desk
+        cursor = desk.world.seq
+        await self._decide(None)
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, self._due - desk.clock.now().mono)):
+                    await desk.journal.wait(cursor)
+            except TimeoutError:
+                await self._decide(())
+                continue
+            entries = await desk.journal.read(cursor)
+            cursor = entries[-1].seq if entries else cursor
+            touched = self._touched(entries)
+            if desk.policy is not self._policy:
+                await self._decide(None)
+            elif touched or any(isinstance(entry.fact, _MATTERS) for entry in entries):
+                await self._decide(touched)
+
+    def _touched(self, entries: Iterable[Entry]) -> set[Route]:
+        """The routes of which these facts may say something new."""
+        world = self._desk.world
+        touched: set[Route] = set()
+        named = self._layout.routes if self._layout else {}
+        for entry in entries:
+            match entry.fact:
+                case Judged() as fact:
+                    touched.add(fact.route)
+                case SubmitError() as fact:
+                    if state := world.probes.get(fact.probe):
+                        touched.add(state.plan.route)
+                case Closed() if world.evidence.lost and world.evidence.lost[-1].seq >= entry.seq:
+                    touched |= {route for loss in world.evidence.lost if loss.seq == entry.seq and (route := named.get(loss.route))}
+                case Looked() as fact:
+                    touched |= {state.plan.route for state in world.probes_to(fact.mailbox) if state.hunted}
+                case _:
+                    pass
+        return touched
+
+    async def _decide(self, touched: Collection[Route] | None) -> None:
+        desk = self._desk
+        if self._layout is None or desk.policy is not self._policy:
+            self._policy, self._layout = desk.policy, Layout.of(desk.policy)
+        now = desk.clock.now()
+        decision = decide(desk.world, self._layout, desk.policy, now, touched)
+        self._due = now.mono + (IDLE if decision.wake is None else decision.wake)
+        if decision.transitions:
+            await desk.commit(decision.transitions, durable=any(_is_told(fact) for fact in decision.transitions))
+
+
+def _is_told(fact: Transition) -> bool:
+    return fact.phase in TOLD

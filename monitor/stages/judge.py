@@ -10,7 +10,6 @@ from monitor.model.facts import Closed, Entry, Judged, Looked, WatchBlind, Watch
 from monitor.model.policy import Role
 from monitor.model.probe import MailboxName, ProbeId
 from monitor.rules import judge
-from monitor.rules.judge import Ruling
 from monitor.views.probes import ProbeState
 
 IDLE = 3600.0
@@ -78,7 +77,7 @@ class Judge:
             if ruling is not None and unattended and ruling.rests_on_absence(state):
                 continue
             if ruling is not None and judge.is_news(state, ruling):
-                facts.append(_fact(state, ruling, desk))
+                facts.append(judge.judged(state, ruling, desk.clock.now()))
             if ruling is not None and not unattended and now.reached(judge.watch_end(state)):
                 facts.append(Closed(now, probe))
                 continue
@@ -91,27 +90,3 @@ class Judge:
     def _watchers_of(self, state: ProbeState) -> list[MailboxName]:
         boxes = self._desk.policy.mailboxes.items()
         return [name for name, box in boxes if name == state.plan.route.mailbox or box.role is Role.HOLDING]
-
-
-def _fact(state: ProbeState, ruling: Ruling, desk: Desk) -> Judged:
-    copy = ruling.copy
-    return Judged(
-        at=desk.clock.now(),
-        probe=state.plan.probe,
-        route=state.plan.route,
-        purpose=state.plan.purpose,
-        revision=0 if state.judged is None else state.judged.revision + 1,
-        verdict=ruling.reason.verdict,
-        reason=ruling.reason,
-        explanation=ruling.explanation,
-        evidence=ruling.evidence,
-        submission_seconds=ruling.submission_seconds,
-        transit_seconds=ruling.transit_seconds,
-        uncertainty_seconds=ruling.uncertainty_seconds,
-        placement=copy.placement if copy else None,
-        folder=copy.folder if copy else "",
-        mailbox=copy.mailbox if copy else None,
-        served_version=state.accepted.served_version if state.accepted else "",
-        notes=ruling.notes,
-        also=ruling.also,
-    )

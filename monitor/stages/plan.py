@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from monitor.desk import Desk
 from monitor.model.facts import ClockJumped, ProbePlanned, Transition
@@ -16,10 +17,33 @@ TICK = 5.0  # seconds between looks at the clocks
 WATCHER_WAIT = 0.05  # seconds between looks whether a mailbox's watcher has spoken
 
 
+class StillPlanning(Exception):
+    """What was planned is not committed yet."""
+
+
 class Plan:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._last_tick: Instant | None = None
+        self._planning = asyncio.Lock()
+        self._renewed: dict[MailboxName, Instant] = {}  # mailboxes whose watcher was replaced: an older word of it does not count
+
+    def renewed(self, mailboxes: Iterable[MailboxName]) -> None:
+        """Wait, as after a start, until the new watchers of these mailboxes have said watching or blind."""
+        self._renewed |= dict.fromkeys(mailboxes, self._desk.clock.now())
+
+    @contextlib.asynccontextmanager
+    async def still(self, seconds: float) -> AsyncIterator[None]:
+        """Nothing is planned meanwhile, and what was planned before is committed. Raises StillPlanning when that takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._planning.acquire()
+        except TimeoutError:
+            raise StillPlanning from None
+        try:
+            yield
+        finally:
+            self._planning.release()
 
     async def run(self) -> None:
         """Plan each route in its rhythm, and what a suspicion asks for at once, for ever."""
@@ -33,7 +57,7 @@ class Plan:
         async for entries in desk.follow(desk.world.seq):
             wanted = [route for entry in entries if isinstance(entry.fact, Transition) for route in entry.fact.confirm]
             if desk.world.paused is None:
-                await self.plan_now([route for route in wanted if route in desk.policy.routes], Purpose.CONFIRM)
+                await self.plan_now(wanted, Purpose.CONFIRM)
 
     async def _in_rhythm(self) -> None:
         desk = self._desk
@@ -43,6 +67,9 @@ class Plan:
         while True:
             await self._watch_clocks()
             now = desk.clock.now()
+            if desk.policy.routes is not routes:
+                routes = desk.policy.routes
+                slots = plan.rejoined(slots, routes, lambda r: desk.world.route(r).planned, now)
             due = [slot for slot in slots.values() if now.reached(slot.due) and self._ready(slot.route.mailbox)]
             if desk.world.paused is None:
                 await self.plan_now([slot.route for slot in due], Purpose.SCHEDULED)
@@ -51,9 +78,12 @@ class Plan:
             await desk.clock.sleep(self._pause(slots.values()))
 
     async def plan_now(self, routes: Sequence[Route], purpose: Purpose) -> tuple[ProbeId, ...]:
-        """Plan one probe on each of these routes now."""
-        facts = [self._probe(self._desk.policy.routes[route], purpose) for route in routes]
-        if facts:
+        """Plan one probe now on each of these routes that are configured."""
+        if not routes:
+            return ()
+        async with self._planning:
+            known = self._desk.policy.routes
+            facts = [self._probe(known[route], purpose) for route in routes if route in known]
             await self._desk.commit(facts)
         return tuple(fact.probe for fact in facts)
 
@@ -64,7 +94,11 @@ class Plan:
             await self._desk.journal.wait(self._desk.journal.last)
 
     def _ready(self, mailbox: MailboxName) -> bool:
-        return self._desk.world.mailbox(mailbox).known_to(self._desk.clock.now().process)
+        state = self._desk.world.mailbox(mailbox)
+        renewed = self._renewed.get(mailbox)
+        return state.known_to(self._desk.clock.now().process) and (
+            renewed is None or (state.stated is not None and state.stated.reached(renewed))
+        )
 
     def _pause(self, slots: Iterable[plan.Slot]) -> float:
         now = self._desk.clock.now()

@@ -10,12 +10,13 @@ from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Copy, Placement
 from monitor.model.policy import MailboxPolicy, Role
 from monitor.model.probe import ProbeId
-from monitor.rules import judge, match, reading, token
+from monitor.rules import judge, match, reading, token, tripwire
 from monitor.rules.mailauth import authres
 from monitor.rules.reading import Reading
 from monitor.views.probes import ProbeState
 
 MAX_HELD = 100  # refund mail that waits for an answer to name it; beyond it mail becomes a stray at once
+MAX_AMOUNTS = 3  # of a stray that are kept
 SKEW = 300.0  # seconds between the server's clock and ours that are worth a note
 
 
@@ -67,10 +68,27 @@ class Sorter:
                 if self._awaits_an_answer() and len(self._held) < MAX_HELD:
                     self._held[copy.folder.name, copy.uidvalidity, copy.uid] = held
                     return []
-                auth = authres.authentication(found.authentication, self._policy.authserv_ids)
-                return [Stray(held.seen, name, copy.folder.name, found.digest, found.message_id, auth, why)]
+                return [self._stray(held, why)]
             case match.Unrelated():
                 return []
+
+    def _stray(self, held: _Held, why: str) -> Stray:
+        copy, found = held.copy, held.found
+        author = found.author.domain.name if found.author else ""
+        if tripwire.unverifiable(author, self._policy, self._desk.policy):
+            why = f"{why}; whether it is ours nobody can tell: name the receiver in mailboxes.{self._policy.name}.authserv_ids"
+        return Stray(
+            at=held.seen,
+            mailbox=self._policy.name,
+            folder=copy.folder.name,
+            digest=found.digest,
+            message_id=found.message_id,
+            auth=authres.vouching(found.authentication, self._policy.authserv_ids, author),
+            why=why,
+            author_domain=author,
+            amounts=found.amounts[:MAX_AMOUNTS],
+            internaldate=copy.internaldate,
+        )
 
     def _context(self) -> match.Context:
         policy = self._desk.policy
@@ -101,13 +119,16 @@ class Sorter:
         return numbers
 
     def _open_probes(self) -> list[ProbeState]:
-        """Those that may lie here: of this mailbox; in a holding mailbox, of any."""
+        """Those that may lie here: of this mailbox; where nothing is submitted to, of any."""
         world = self._desk.world
-        candidates = world.probes.values() if self._policy.role is Role.HOLDING else world.probes_to(self._policy.name)
+        candidates = world.probes_to(self._policy.name) if self._policy.role is Role.SEED else world.probes.values()
         return [state for state in candidates if state.first_attempt is not None]
 
     def _awaits_an_answer(self) -> bool:
-        """An attempt to this mailbox is younger than missing_after and unseen: the mail may yet turn out to be its."""
+        """An attempt to this mailbox is younger than missing_after and unseen: the mail may yet turn out to be its. In a tripwire mailbox
+        there is nothing to wait for: whosever it is, it must not be there."""
+        if self._policy.role is Role.TRIPWIRE:
+            return False
         now = self._desk.clock.now()
         return any(state.hunted and (due := judge.missing_at(state)) is not None and not now.reached(due) for state in self._open_probes())
 

@@ -7,7 +7,7 @@ is committed together with how far it read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from monitor.desk import Desk
@@ -28,19 +28,49 @@ class Watch:
 
     def __init__(self, desk: Desk, mailboxes: Mapping[MailboxName, Mailbox]) -> None:
         self._desk = desk
-        self._watchers = {name: Watcher(desk, desk.policy.mailboxes[name], mailbox) for name, mailbox in mailboxes.items()}
+        self._watchers: dict[MailboxName, Watcher] = {}
+        self._tasks: dict[MailboxName, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.begin(mailboxes)
 
     async def run(self) -> None:
         cursor = self._desk.world.seq
-        async with asyncio.TaskGroup() as tasks:
-            for number, (name, watcher) in enumerate(self._watchers.items()):
-                tasks.create_task(watcher.run(LOGIN_SPREAD * number), name=f"watch {name}")
+        async with asyncio.TaskGroup() as self._group:
+            self._start(self._watchers)
             async for entries in self._desk.follow(cursor):
                 for entry in entries:
                     if isinstance(entry.fact, Attempted):
                         self._expect(entry.fact.probe)
                     elif isinstance(entry.fact, Accepted):
                         self._named()
+
+    @property
+    def watched(self) -> Collection[MailboxName]:
+        return self._watchers.keys()
+
+    def begin(self, mailboxes: Mapping[MailboxName, Mailbox]) -> None:
+        """Watch these too, by the policy in force."""
+        self._watchers |= {name: Watcher(self._desk, self._desk.policy.mailboxes[name], mailbox) for name, mailbox in mailboxes.items()}
+        self._start(mailboxes)
+
+    async def end(self, mailboxes: Iterable[MailboxName]) -> dict[MailboxName, Mailbox]:
+        """Stop watching these; returns their mailboxes, disconnected. What was read is committed together with how far it was read, so
+        that nothing is lost or read twice by whoever watches next."""
+        ended = {name: watcher for name in mailboxes if (watcher := self._watchers.pop(name, None))}
+        tasks = [task for name in ended if (task := self._tasks.pop(name, None))]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        return {name: watcher.retire() for name, watcher in ended.items()}
+
+    def _start(self, names: Iterable[MailboxName]) -> None:
+        """Once the stage runs; before that, run() does it."""
+        if self._group is None:
+            return
+        for number, name in enumerate(names):
+            task = self._group.create_task(self._watchers[name].run(LOGIN_SPREAD * number), name=f"watch {name}")
+            self._tasks[name] = task
 
     def _expect(self, probe: ProbeId) -> None:
         state = self._desk.world.probes.get(probe)
@@ -72,6 +102,13 @@ class Watcher:
         """A probe is on its way: come back from IDLE when it should have been seen. One alarm serves all that come meanwhile."""
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(self._desk.policy.watch.sweep_after, self._ring)
+
+    def retire(self) -> Mailbox:
+        """The mailbox, which nobody watches any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        return self._mailbox
 
     def reconsider(self) -> None:
         """Come back from IDLE now if there is mail that waits for a name."""

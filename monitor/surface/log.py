@@ -12,22 +12,34 @@ from typing import TextIO
 from monitor.model.facts import (
     ClockJumped,
     Deferred,
+    DeployMarked,
     Entry,
     Fact,
     Foreign,
     ForeignKind,
     Judged,
+    Noted,
+    Notified,
+    NotifyFailed,
     Paused,
+    Reloaded,
+    ReloadRefused,
+    ResolveAsked,
     Resumed,
+    Silenced,
     Started,
     Stray,
     SubmitError,
     SubmitUnknown,
+    Transition,
+    Tripped,
     WatchBlind,
     WatchRestored,
 )
+from monitor.model.incident import DeployPhase, Phase, Severity
+from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
-from monitor.surface.plain import plain
+from monitor.rules.plain import plain
 
 
 class LogFormat(StrEnum):
@@ -106,5 +118,61 @@ def describe(fact: Fact) -> Line | None:
             return Level.INFO, "resumed", f"submission resumed by {fact.by}", {}
         case Started():
             return Level.INFO, "started", f"mailcanary {fact.version} started", {}
+        case Reloaded():
+            changes = "; ".join(fact.changes) or "nothing changed"
+            return Level.INFO, "reloaded", f"the configuration was reloaded: {changes}", {"policy_hash": fact.policy_hash}
+        case ReloadRefused():
+            return Level.ERROR, "reload_refused", f"the configuration was not reloaded, the one before is in force: {fact.why}", {}
+        case DeployMarked():
+            return Level.INFO, "deploy_marked", _deploy(fact), {"deploy_id": plain(fact.deploy), "phase": fact.phase.value}
+        case Tripped():
+            text = f"{fact.mailbox}: refund mail of {fact.author_domain} in a mailbox that must never get any: {'; '.join(fact.evidence)}"
+            return Level.ERROR, "tripped", text, {"mailbox": fact.mailbox}
+        case Transition() | Notified() | NotifyFailed() | Silenced() | ResolveAsked() | Noted():
+            return _of_incident(fact)
         case _:
             return None
+
+
+DID = {DeployPhase.START: "starts", DeployPhase.FINISH: "has finished", DeployPhase.ROLLBACK: "is rolled back"}
+
+
+def _deploy(fact: DeployMarked) -> str:
+    of = " ".join(part for part in (fact.service, fact.version) if part)
+    return f"deploy {fact.deploy}{f' ({of})' if of else ''} {DID[fact.phase]}{f', says {fact.by}' if fact.by else ''}"
+
+
+def _of_incident(fact: Transition | Notified | NotifyFailed | Silenced | ResolveAsked | Noted) -> Line:
+    fields = {"incident_id": str(fact.incident)}
+    match fact:
+        case Transition():
+            return _transition(fact)
+        case Notified():
+            return Level.INFO, "notified", f"{fact.incident}: {fact.channel} took the notice on attempt {fact.attempt}", fields
+        case NotifyFailed():
+            what = "is given up" if fact.retry_in is None else f"did not take the notice, again in {fact.retry_in:.0f} s"
+            text = f"{fact.incident}: {fact.channel} {what}: {fact.detail}" + (f"; {fact.mend}" if fact.mend else "")
+            return Level.ERROR if fact.retry_in is None else Level.WARNING, "notify_failed", text, {**fields, "channel": fact.channel}
+        case Silenced():
+            text = f"{fact.incident}: silenced by {fact.by} until {Instant(fact.until, 0.0, '').iso()}: {fact.reason}"
+            return Level.WARNING, "silenced", text, fields
+        case ResolveAsked():
+            return Level.INFO, "resolve_asked", f"{fact.incident}: over, says {fact.by}: {fact.reason}", fields
+        case Noted():
+            return Level.INFO, "noted", f"{fact.incident}: {fact.by}: {fact.text}", fields
+
+
+def _transition(fact: Transition) -> Line:
+    """What pages is an error, what makes a ticket a warning; suspicions, recovery and what people did are information."""
+    match fact.phase:
+        case Phase.OPENED | Phase.GROWN | Phase.FLAPPING | Phase.RELAPSED:
+            level = Level.ERROR if fact.severity is Severity.PAGE else Level.WARNING
+        case Phase.SUSPECTED | Phase.CLEARED | Phase.ACKNOWLEDGED | Phase.RECOVERING | Phase.RESOLVED:
+            level = Level.INFO
+    told = "; ".join(part for part in (fact.diagnosis.summary if fact.diagnosis else "", fact.note) if part)
+    by = f" by {fact.by}" if fact.by else ""
+    text = f"{fact.incident} {fact.phase.value}{by} ({fact.severity.value}, {fact.symptom.value}, {fact.scope})" + (
+        f": {told}" if told else ""
+    )
+    fields = {"incident_id": str(fact.incident), "phase": fact.phase.value, "severity": fact.severity.value, "symptom": fact.symptom.value}
+    return level, "incident", text, fields

@@ -12,8 +12,8 @@ from monitor.desk import Desk
 from monitor.model.mail import AuthResult, Placement
 from monitor.model.probe import ProbeId, Route
 from monitor.model.verdict import Reason, Verdict, worst
+from monitor.rules.plain import one_line
 from monitor.rules.words import lapse
-from monitor.surface.plain import one_line
 from monitor.views.probes import ProbeState
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow", Verdict.ERROR: "magenta"}

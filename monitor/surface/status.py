@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from monitor import __version__
 from monitor.desk import Desk
-from monitor.surface.plain import plain
+from monitor.model.instant import Instant
+from monitor.rules.notify import owed
+from monitor.rules.plain import plain
+from monitor.surface.deploys import deploy_row, deploys
+from monitor.surface.evidence import freshness
+from monitor.surface.incidents import Shown, incident_row, known
+from monitor.surface.metrics import Vitals
+
+MOST_INCIDENTS = 50
+MOST_STRAYS = 20
+MOST_DEPLOYS = 5
 
 
-def status(desk: Desk) -> dict[str, object]:
+def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
     """Schema `mailcanary.status/v1`: additive changes only. No address, no refund number."""
-    world, policy = desk.world, desk.policy
-    routes = []
-    for route in policy.routes:
-        state = world.routes.get(str(route))
-        last = state.last if state else None
-        routes.append(
-            {
-                "route": str(route),
-                "verdict": last.verdict.value if last else None,
-                "reason": last.reason.value if last else None,
-                "explanation": plain(last.explanation) if last else "no probe was judged yet",
-                "judged_at": last.at.iso() if last else None,
-                "transit_seconds": last.transit_seconds if last else None,
-            }
-        )
-    mailboxes = []
-    for name, box in policy.mailboxes.items():
-        known = world.mailboxes.get(name)
-        blind = known.blind if known else None
-        mailboxes.append(
-            {
-                "mailbox": name,
-                "provider": box.provider,
-                "role": box.role.value,
-                "state": "starting" if known is None or known.stated is None else "blind" if blind else "watching",
-                "why": plain(f"{blind.cause.value}: {blind.detail}") if blind else "",
-                "mend": plain(blind.mend) if blind else "",
-            }
-        )
+    world, policy, now = desk.world, desk.policy, desk.clock.now()
+    vitals = vitals or Vitals()
     return {
         "schema": "mailcanary.status/v1",
         "version": __version__,
@@ -46,6 +31,95 @@ def status(desk: Desk) -> dict[str, object]:
         "paused": {"by": world.paused.by, "reason": world.paused.reason, "since": world.paused.at.iso()} if world.paused else None,
         "journal_writable": desk.writable,
         "probes_in_flight": sum(1 for state in world.probes.values() if state.judged is None),
-        "routes": routes,
-        "mailboxes": mailboxes,
+        "routes": _routes(desk, now),
+        "mailboxes": _mailboxes(desk),
+        "strays": _strays(desk),
+        "incidents": _incidents(desk, now),
+        "channels": _channels(desk),
+        "notifications_pending": len(owed(world.outbox, policy.notify, now)),
+        "deploys": [deploy_row(deploy) for deploy in deploys(world.incidents.deploys)[:MOST_DEPLOYS]],
+        "configuration": {
+            "hash": policy.policy_hash,
+            "read_at": _iso(vitals.reloaded_at),
+            "last_reload_successful": vitals.reload_ok,
+        },
+        "heartbeat_at": _iso(vitals.heartbeat_at),
+        "stuck": sorted(desk.stuck()),
     }
+
+
+def _routes(desk: Desk, now: Instant) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
+    for route in desk.policy.routes:
+        state = desk.world.routes.get(str(route))
+        last, fresh = state.last if state else None, freshness(desk, route, now)
+        rows.append(
+            {
+                "route": str(route),
+                "verdict": last.verdict.value if last else None,
+                "reason": last.reason.value if last else None,
+                "explanation": plain(last.explanation) if last else "no probe was judged yet",
+                "judged_at": last.at.iso() if last else None,
+                "transit_seconds": last.transit_seconds if last else None,
+                "last_evidence_at": fresh.last.iso() if fresh.last else None,
+                "stale": fresh.stale,
+            }
+        )
+    return rows
+
+
+def _mailboxes(desk: Desk) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
+    for name, box in desk.policy.mailboxes.items():
+        known_state = desk.world.mailboxes.get(name)
+        blind = known_state.blind if known_state else None
+        rows.append(
+            {
+                "mailbox": name,
+                "provider": box.provider,
+                "role": box.role.value,
+                "state": "starting" if known_state is None or known_state.stated is None else "blind" if blind else "watching",
+                "why": plain(f"{blind.cause.value}: {blind.detail}") if blind else "",
+                "mend": plain(blind.mend) if blind else "",
+            }
+        )
+    return rows
+
+
+def _strays(desk: Desk) -> list[Mapping[str, object]]:
+    """The latest, newest first: refund-shaped mail that is no probe and has tripped nothing."""
+    found = list(desk.world.tripwires.lying.values())[-MOST_STRAYS:]
+    return [
+        {"mailbox": stray.mailbox, "folder": plain(stray.folder), "at": stray.at.iso(), "why": plain(stray.why)} for stray in found[::-1]
+    ]
+
+
+def _incidents(desk: Desk, now: Instant) -> Mapping[str, object]:
+    """Counts of all, and the newest of those that are open or suspected."""
+    found, suspected = known(desk.world, Shown.OPEN), known(desk.world, Shown.SUSPECTED)
+    rows = [incident_row(state, now) for state in [*found, *suspected][:MOST_INCIDENTS]]
+    return {"open": len(found), "suspected": len(suspected), "list": rows}
+
+
+def _channels(desk: Desk) -> list[Mapping[str, object]]:
+    notify = desk.policy.notify
+    rows: list[Mapping[str, object]] = []
+    for name in notify.channels:
+        state = desk.world.outbox.channels.get(name)
+        rows.append(
+            {
+                "channel": name,
+                "told_of": [
+                    kind
+                    for kind, names in (("pages", notify.pages), ("tickets", notify.tickets), ("fallback", notify.fallback))
+                    if name in names
+                ],
+                "last_success_at": state.last_success.iso() if state and state.last_success else None,
+                "failing_since": state.failing_since.iso() if state and state.failing_since else None,
+            }
+        )
+    return rows
+
+
+def _iso(utc: float) -> str | None:
+    return Instant(utc, 0.0, "").iso() if utc else None

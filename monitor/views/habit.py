@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from monitor.model.instant import Instant
 
@@ -17,27 +15,34 @@ ENOUGH = 30  # transits before there is a habit
 
 @dataclass(slots=True)
 class Habit:
-    """Bounded: at most seven days of some 150 buckets. Keys are text because snapshots are JSON."""
+    """Bounded: at most seven days of some 150 buckets, and their sum. Keys are text because snapshots are JSON."""
 
     days: dict[str, dict[str, int]] = field(default_factory=dict)
+    week: dict[str, int] = field(default_factory=dict)  # the days together: asked far more often than told
 
     def add(self, at: Instant, seconds: float) -> None:
         """Take in one transit. Days fall out by their number, so a clock that steps loses at most what it skipped."""
         day = str(int(at.utc // 86_400))
         bucket = str(max(0, math.ceil(math.log(max(seconds, SMALLEST) / SMALLEST, STEP))))
-        counts = self.days.setdefault(day, {})
-        counts[bucket] = counts.get(bucket, 0) + 1
+        for counts in (self.days.setdefault(day, {}), self.week):
+            counts[bucket] = counts.get(bucket, 0) + 1
         while len(self.days) > DAYS:
-            del self.days[min(self.days, key=int)]
+            self._drop(self.days.pop(min(self.days, key=int)))
+
+    def _drop(self, day: dict[str, int]) -> None:
+        for bucket, count in day.items():
+            self.week[bucket] -= count
+            if not self.week[bucket]:
+                del self.week[bucket]
 
     def quantile(self, share: float) -> float | None:
         """The transit time that `share` of the mail does not exceed, in seconds; None while there is too little history."""
-        counts: Counter[int] = Counter()
-        for day in self.days.values():
-            counts.update({int(bucket): count for bucket, count in day.items()})
-        total = counts.total()
+        total = sum(self.week.values())
         if total < ENOUGH:
             return None
-        covered = accumulate(counts[bucket] for bucket in sorted(counts))
-        rank = next(index for index, upto in enumerate(covered) if upto >= share * total)
-        return float(SMALLEST * STEP ** sorted(counts)[rank])
+        covered = 0
+        for bucket in sorted(map(int, self.week)):
+            covered += self.week[str(bucket)]
+            if covered >= share * total:
+                break
+        return float(SMALLEST * STEP**bucket)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from monitor.model.facts import Acknowledged, DeployMarked, Entry, Noted, ResolveAsked, Silenced, Transition
+from monitor.model.facts import Acknowledged, DeployMarked, Entry, Noted, ResolveAsked, Silenced, Transition, Tripped
 from monitor.model.incident import IncidentId, Phase
 from monitor.model.instant import Instant
 from monitor.model.policy import IncidentPolicy
+from monitor.model.probe import MailboxName, PathName, Route
 
 KEPT_RESOLVED = 200  # resolved incidents that can still be shown
 KEPT_STEPS = 100  # steps of one incident: its first ones stay, the middle goes
 KEPT_DEPLOYS = 100
+KEPT_TRIPS = 100  # mailboxes whose latest trip is remembered
+KEPT_TRIP_LINES = 3  # of its evidence
+LONGEST_TRIP_LINE = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,19 @@ class IncidentState:
     last_seq: int
     opened: Transition | None = None
     opened_seq: int = 0
+    explained: Transition | None = None  # the latest of this episode that has a diagnosis: many steps change nothing in it
     openings: list[Instant] = field(default_factory=list)  # of its episodes, the latest last; bounded by KEPT_STEPS
     acknowledged: Acknowledged | None = None
     silenced: Silenced | None = None
     resolve_asked: ResolveAsked | None = None
+    answered: bool = False  # the acknowledgement has its transition
     flapping: bool = False
+    recovering: bool = False
     resolved_at: Instant | None = None
+    told: Instant | None = None  # the last time that it opened or grew
+    confirm: tuple[Route, ...] = ()  # the confirm round of the suspicion
+    asked: Instant | None = None  # when that was asked for
+    parent: IncidentId | None = None  # the wider incident that it is a part of
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -48,10 +59,6 @@ class IncidentState:
     @property
     def is_suspicion(self) -> bool:
         return self.opened is None and self.last.phase is Phase.SUSPECTED
-
-    @property
-    def recovering(self) -> bool:
-        return self.is_open and self.last.phase is Phase.RECOVERING
 
     def is_silent(self, now: Instant) -> bool:
         return self.silenced is not None and now.utc < self.silenced.until
@@ -69,6 +76,13 @@ class Incidents:
     number: int = 0
     known: dict[IncidentId, IncidentState] = field(default_factory=dict)
     deploys: list[DeployMarked] = field(default_factory=list)
+    rounds: dict[PathName, Instant] = field(default_factory=dict)  # the latest confirm round of each path
+    trips: dict[MailboxName, tuple[str, ...]] = field(default_factory=dict)  # the evidence of the latest trip, in plain words
+
+    def copy(self) -> Incidents:
+        """As it is now; what is folded into the copy does not change this one."""
+        known = {key: replace(state, openings=[*state.openings], steps=[*state.steps]) for key, state in self.known.items()}
+        return Incidents(self.number, known, [*self.deploys], {**self.rounds}, {**self.trips})
 
     def open(self) -> list[IncidentState]:
         return [state for state in self.known.values() if state.is_open]
@@ -92,6 +106,11 @@ class Incidents:
             case Acknowledged() | Silenced() | ResolveAsked() | Noted() as fact:
                 if state := self.known.get(fact.incident):
                     _heard(state, fact)
+            case Tripped() as fact:
+                self.trips.pop(fact.mailbox, None)
+                self.trips[fact.mailbox] = tuple(line[:LONGEST_TRIP_LINE] for line in fact.evidence[:KEPT_TRIP_LINES])
+                if len(self.trips) > KEPT_TRIPS:
+                    del self.trips[next(iter(self.trips))]
             case DeployMarked() as fact:
                 self.deploys = [*self.deploys[1 - KEPT_DEPLOYS :], fact]
             case _:
@@ -103,21 +122,35 @@ class Incidents:
             state = self.known[fact.incident] = IncidentState(fact.incident, fact, seq)
             number = fact.incident.rpartition("-")[2]
             self.number = max(self.number, int(number) if number.isdecimal() else 0)
-        state.last, state.last_seq = fact, seq
+        state.last, state.last_seq, state.parent = fact, seq, fact.parent
+        if fact.diagnosis is not None or fact.phase is Phase.OPENED:
+            state.explained = fact
         match fact.phase:
             case Phase.OPENED:
                 state.opened, state.opened_seq, state.resolved_at = fact, seq, None
                 state.openings = [*state.openings[1 - KEPT_STEPS :], fact.at]
                 state.acknowledged = state.resolve_asked = None
+                state.answered = state.recovering = False
+                state.told = fact.at
+            case Phase.GROWN:
+                state.told = fact.at
+            case Phase.ACKNOWLEDGED:
+                state.answered = True
+            case Phase.RECOVERING:
+                state.recovering = True
+            case Phase.RELAPSED:
+                state.recovering = False
             case Phase.FLAPPING:
                 state.flapping = True
             case Phase.RESOLVED:
-                state.resolved_at, state.flapping = fact.at, False
+                state.resolved_at, state.flapping, state.recovering = fact.at, False, False
             case Phase.CLEARED:
                 del self.known[fact.incident]
                 return
-            case Phase.SUSPECTED | Phase.GROWN | Phase.ACKNOWLEDGED | Phase.RECOVERING | Phase.RELAPSED:
-                pass
+            case Phase.SUSPECTED:
+                if fact.confirm:
+                    state.confirm, state.asked = fact.confirm, fact.at
+                    self.rounds[fact.confirm[0].path] = fact.at
         told = fact.note or (fact.diagnosis.summary if fact.diagnosis else "")
         state.note(Step(fact.at, fact.phase.value, fact.by, told))
         resolved = [key for key, known in self.known.items() if known.resolved_at is not None]

@@ -34,10 +34,12 @@ from monitor.model.instant import Instant
 from monitor.model.mail import Mark
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
 from monitor.model.verdict import Verdict
+from monitor.views.evidence import Evidence
 from monitor.views.habit import Habit
 from monitor.views.incidents import Incidents
 from monitor.views.outbox import Outbox
 from monitor.views.probes import ProbeState
+from monitor.views.tripwires import Tripwires
 
 MAX_JUMPS = 50
 MAX_LEFTOVERS = 20_000
@@ -114,6 +116,8 @@ class World:
     jumps: list[ClockJumped] = field(default_factory=list)
     incidents: Incidents = field(default_factory=Incidents)
     outbox: Outbox = field(default_factory=Outbox)
+    evidence: Evidence = field(default_factory=Evidence)
+    tripwires: Tripwires = field(default_factory=Tripwires)
 
     def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
         """The probes of this mailbox that are not closed, in the order of their planning."""
@@ -136,6 +140,8 @@ class World:
         self.seq = entry.seq
         self.incidents.fold(entry)
         self.outbox.fold(entry)
+        self.evidence.fold(entry, self.probes.get(getattr(entry.fact, "probe", ProbeId(""))))
+        self.tripwires.fold(entry)
         match entry.fact:
             case ProbePlanned() as fact:
                 self._forget(fact.probe)
@@ -176,7 +182,7 @@ class World:
             case ClockJumped() as fact:
                 self.jumps = [*self.jumps[1 - MAX_JUMPS :], fact]
             case _:
-                pass  # strays, foreign tokens and unknown kinds change no state here; they are counted where they are shown
+                pass  # foreign tokens and unknown kinds change no state; they are counted where they are shown
 
     def _submission(
         self,

@@ -49,9 +49,10 @@ def test_the_version_and_the_commands(mailcanary: Command) -> None:
     assert mailcanary("--version").out == f"mailcanary {__version__}\n"
     shown = mailcanary("--help")
     assert shown.code == 0
-    for command in ("run", "probe", "check-config", "pause", "resume", "healthz", "demo", "exit codes: 0 pass, 1 fail"):
-        assert command in shown.out
-    for command in ("run", "probe", "check-config", "pause", "resume", "healthz", "demo"):
+    every = ["run", "init", "probe", "check-config", "incident", "deploy", "notify", "replay", "pause", "resume", "healthz", "demo"]
+    for text in (*every, "exit codes: 0 pass, 1 fail"):
+        assert text in shown.out
+    for command in every:
         assert mailcanary(command, "--help").code == 0
 
 
@@ -156,7 +157,9 @@ def test_a_choice_that_leaves_no_route(mailcanary: Command, tmp_path: Path) -> N
 
 
 def test_check_config_says_that_it_is_well(mailcanary: Command, tmp_path: Path) -> None:
-    file = written(tmp_path, tree(tmp_path))
+    content = tree(tmp_path)
+    content["notify"] = {"channels": {"phone": {"kind": "webhook", "url": "http://127.0.0.1:9/"}}}
+    file = written(tmp_path, content)
     outcome = mailcanary("check-config", "-c", file)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == "configuration ok: 1 paths, 2 mailboxes, 2 routes; try --live to log in and connect\n"

@@ -47,6 +47,7 @@ class FakeSecrets:
         self.contents = contents or {}
 
     def read(self, ref: SecretRef) -> str:
+        assert ref.source is not SecretSource.COMMAND, "reading the configuration runs no program"
         known = self.environ if ref.source is SecretSource.ENV else self.contents
         if ref.name not in known:
             raise SecretError(

@@ -18,6 +18,11 @@ HTTP = """\
     kind: http
     url: https://shop.example.com/refunds
 """
+COMMAND = """\
+  job:
+    kind: command
+    command: [sh, -c, "exit 0"]
+"""
 MAILBOXES = "mailboxes:\n"
 KEY = "    - {number: 1, secret: {env: KEY}}\n"
 
@@ -32,6 +37,20 @@ def _box(extra: str) -> str:
 
 def _http(extra: str) -> str:
     return changed((MAILBOXES, HTTP + extra + MAILBOXES))
+
+
+def _command(extra: str) -> str:
+    return changed((MAILBOXES, COMMAND + extra + MAILBOXES))
+
+
+def _tripwire(extra: str) -> str:
+    return changed(("    provider: fastmail\n", "    provider: fastmail\n    role: tripwire\n" + extra))
+
+
+def _notify(extra: str) -> str:
+    """Two channels, and what stands beside them from line 28 on."""
+    hooks = "".join(f"    {name}: {{kind: webhook, url: 'https://hooks.example.com/x'}}\n" for name in ("oncall", "chat"))
+    return changed(("", f"notify:\n  channels:\n{hooks}{extra}"))
 
 
 def _end(extra: str) -> str:
@@ -100,10 +119,13 @@ ONE_FAULT = {
         "config.yaml:11: paths.relay.carriers: is a mapping where a list is wanted; write [one, two]",
     ),
     "empty list": (_path("    carriers: []\n"), "config.yaml:11: paths.relay.carriers: is empty; write at least one or remove the key"),
-    "kind missing": (changed(("    kind: smtp\n", "")), "config.yaml:7: paths.relay: kind is missing; write kind: smtp or kind: http"),
+    "kind missing": (
+        changed(("    kind: smtp\n", "")),
+        "config.yaml:7: paths.relay: kind is missing; write kind: smtp, kind: http or kind: command",
+    ),
     "kind unknown": (
         changed(("kind: smtp", "kind: uucp")),
-        "config.yaml:7: paths.relay: kind is not one of the known words; write kind: smtp or kind: http",
+        "config.yaml:7: paths.relay: kind is not one of the known words; write kind: smtp, kind: http or kind: command",
     ),
     "path no mapping": (
         changed((HOST + AUTHOR, ""), ("  relay:\n    kind: smtp\n", "  relay: smtp.example.com\n")),
@@ -399,7 +421,7 @@ ONE_FAULT = {
     ),
     "no path": (
         changed(("  relay:\n    kind: smtp\n" + HOST + AUTHOR, ""), ("paths:", "paths: {}")),
-        "config.yaml:6: paths: names no path; write one of kind smtp or http; see config/mailcanary.yaml",
+        "config.yaml:6: paths: names no path; write one of kind smtp, http or command; see config/mailcanary.yaml",
     ),
     "no seed": (
         changed(
@@ -407,6 +429,292 @@ ONE_FAULT = {
             ("    provider: fastmail\n", "    provider: x\n    role: holding\n"),
         ),
         "config.yaml:11: mailboxes: names no seed mailbox; write one with role: seed; see config/mailcanary.yaml",
+    ),
+    # --- a program instead of a request
+    "command, no program": (
+        _command("").replace('[sh, -c, "exit 0"]', "[]"),
+        "config.yaml:13: paths.job.command: is empty; write at least one or remove the key",
+    ),
+    "command in one line of text": (
+        _command("").replace('[sh, -c, "exit 0"]', "sh -c exit"),
+        "config.yaml:13: paths.job.command: is text where a list is wanted; write [one, two]",
+    ),
+    "command missing": (
+        _command("").replace('    command: [sh, -c, "exit 0"]\n', ""),
+        "config.yaml:11: paths.job.command: is missing; write command: [bin/refund, --synthetic]",
+    ),
+    "command, number for an argument": (
+        _command("").replace('"exit 0"', "7"),
+        'config.yaml:13: paths.job.command.2: is a number where text is wanted; write it in quotes: "..."',
+    ),
+    "command not in PATH": (
+        _command("").replace("[sh,", "[no-such-program,"),
+        "config.yaml:13: paths.job.command.0: is no program in PATH; mend its name or its permissions; one with a / is relative to this file",
+    ),
+    "command that cannot be run": (
+        _command("").replace("[sh,", "[./config.yaml,"),
+        "config.yaml:13: paths.job.command.0: is no program that can be run; mend its name or its permissions; one with a / is relative to this file",
+    ),
+    "variable name": (
+        _command("    environment: {A-B: x}\n"),
+        "config.yaml:14: paths.job.environment.A-B: is no name of an environment variable; use letters, digits and _",
+    ),
+    "credential in a variable": (
+        _command("    environment: {SHOP_API_KEY: hunter2}\n"),
+        f"config.yaml:14: paths.job.environment.SHOP_API_KEY: is written out here; {WORDS_SECRET}",
+    ),
+    "variable not set": (
+        _command("    environment: {SHOP: {env: SHOP}}\n"),
+        "config.yaml:14: paths.job.environment.SHOP: environment variable SHOP is not set; set it",
+    ),
+    "yes in an input": (
+        _command("    input: {synthetic: yes}\n"),
+        "config.yaml:14: paths.job.input.synthetic: may be text, number, date or boolean; put text in quotes, or write true, false, null, 12 or 1.5",
+    ),
+    "version of a command in a header": (
+        _command("    version: header:X-Release\n"),
+        "config.yaml:14: paths.job.version: is no JSON pointer; write /refund/id",
+    ),
+    "number from the shop, command": (
+        _command("    sends_number: true\n"),
+        "config.yaml:14: paths.job.sends_number: needs the application's refund id from the reply; write refund_id: /path/in/the/reply",
+    ),
+    "CA file of a command": (
+        _command("    ca_file: ca.pem\n"),
+        "config.yaml:14: paths.job.ca_file: unknown key; remove it; known here: locales, allowed_amounts, require, attempt_timeout, retry_backoff, retry_for, unreachable_for, daily_budget, kind, command, environment, input, refund_id, version, sends_number, carriers",
+    ),
+    # --- access tokens
+    "login of a relay": (
+        _path("    login: xoauth\n"),
+        "config.yaml:11: paths.relay.login: is not one of the known words; did you mean xoauth2? (known: password, xoauth2)",
+    ),
+    "login of a mailbox": (
+        _box("      login: oauth\n"),
+        "config.yaml:18: mailboxes.gmail-1.imap.login: is not one of the known words; did you mean xoauth2? (known: login, plain, xoauth2)",
+    ),
+    "token missing": (
+        _path("    login: xoauth2\n"),
+        "config.yaml:11: paths.relay.login: has no access token; write username: and password: {file: PATH} or {command: PROGRAM}",
+    ),
+    "command for a password, SMTP": (
+        _path("    username: u\n    password: {command: sh -c token}\n"),
+        "config.yaml:12: paths.relay.password: is printed by a program, which only an access token may be; write {env: NAME} or {file: PATH}, or login: xoauth2 beside it",
+    ),
+    "command for a password, IMAP": (
+        changed(("{env: GMAIL}", "{command: sh -c token}")),
+        "config.yaml:17: mailboxes.gmail-1.imap.password: is printed by a program, which only an access token may be; write {env: NAME} or {file: PATH}, or login: xoauth2 beside it",
+    ),
+    "command for another secret": (
+        _end("listen: {tokens: {read: {command: sh -c token}}}\n"),
+        "config.yaml:24: listen.tokens.read: is printed by a program, which only the password beside login: xoauth2 may be; write {env: NAME} or {file: PATH}",
+    ),
+    "command without a word": (
+        _box("      login: xoauth2\n").replace("{env: GMAIL}", '{command: "  "}'),
+        'config.yaml:17: mailboxes.gmail-1.imap.password: names no program; write {command: "program argument argument"} in one line',
+    ),
+    "command with half a quote": (
+        _box("      login: xoauth2\n").replace("{env: GMAIL}", "{command: sh -c 'hunter2}"),
+        'config.yaml:17: mailboxes.gmail-1.imap.password: names no program; write {command: "program argument argument"} in one line',
+    ),
+    "command as a list": (
+        _box("      login: xoauth2\n").replace("{env: GMAIL}", "{command: [sh, -c]}"),
+        'config.yaml:17: mailboxes.gmail-1.imap.password: names no program; write {command: "program argument argument"} in one line',
+    ),
+    "token program not in PATH": (
+        _box("      login: xoauth2\n").replace("{env: GMAIL}", "{command: no-such-program x}"),
+        "config.yaml:17: mailboxes.gmail-1.imap.password: is no program in PATH; mend its name or its permissions; one with a / is relative to this file",
+    ),
+    # --- a signature of our own
+    "signing domain of another": (
+        _path("    dkim: {domain: example.org, selector: s, key: {file: config.yaml}} # -----BEGIN PRIVATE KEY-----\n"),
+        "config.yaml:11: paths.relay.dkim.domain: does not stand for the author's domain example.com: DMARC would not count the signature; write the author's domain or one above it, or remove the key",
+    ),
+    "signing domain below the author's": (
+        _path("    dkim: {domain: mail.example.com, selector: s, key: {file: config.yaml}} # -----BEGIN PRIVATE KEY-----\n"),
+        "config.yaml:11: paths.relay.dkim.domain: does not stand for the author's domain example.com: DMARC would not count the signature; write the author's domain or one above it, or remove the key",
+    ),
+    "signing domain that only ends alike": (
+        _path("    dkim: {domain: ample.com, selector: s, key: {file: config.yaml}} # -----BEGIN PRIVATE KEY-----\n"),
+        "config.yaml:11: paths.relay.dkim.domain: does not stand for the author's domain example.com: DMARC would not count the signature; write the author's domain or one above it, or remove the key",
+    ),
+    "signing domain at the top": (
+        _path("    dkim: {domain: com, selector: s, key: {file: config.yaml}}\n"),
+        "config.yaml:11: paths.relay.dkim.domain: is a top-level domain; write a name like example.com",
+    ),
+    "selector with its domain": (
+        _path("    dkim: {selector: s._domainkey.example com, key: {file: config.yaml}}\n"),
+        "config.yaml:11: paths.relay.dkim.selector: is no selector; write the name before ._domainkey",
+    ),
+    "selector missing": (
+        _path("    dkim: {key: {file: config.yaml}}\n"),
+        "config.yaml:11: paths.relay.dkim.selector: is missing; write selector: canary",
+    ),
+    "signing key from the environment": (
+        _path("    dkim: {selector: s, key: {env: KEY}}\n"),
+        "config.yaml:11: paths.relay.dkim.key: is in no file; write {file: PATH}; it has more than one line",
+    ),
+    "signing key missing": (
+        _path("    dkim: {selector: s, key: {file: dkim.pem}}\n"),
+        "config.yaml:11: paths.relay.dkim.key: {here}/dkim.pem cannot be read (No such file or directory); mend the name; it is relative to this file",
+    ),
+    "signing key in another form": (
+        _path("    dkim: {selector: s, key: {file: config.yaml}}\n"),
+        "config.yaml:11: paths.relay.dkim.key: {here}/config.yaml holds no PEM private key; make one with: openssl genrsa -out dkim.pem 2048",
+    ),
+    "signing key encrypted": (
+        _path("    dkim: {selector: s, key: {file: config.yaml}} # -----BEGIN ENCRYPTED PRIVATE KEY-----\n"),
+        "config.yaml:11: paths.relay.dkim.key: {here}/config.yaml is encrypted; take the passphrase off: openssl rsa -in old.pem -out dkim.pem",
+    ),
+    # --- tripwires
+    "tripwire cleaned up": (
+        _tripwire("    clean_up: true\n"),
+        "config.yaml:21: mailboxes.fast-1.clean_up: is for a mailbox that probes go to; nothing is ever sent to a tripwire or deleted from it; remove it",
+    ),
+    "tripwire cleaned up later": (
+        _tripwire("    clean_up_after: 1h\n"),
+        "config.yaml:21: mailboxes.fast-1.clean_up_after: is for a mailbox that probes go to; nothing is ever sent to a tripwire or deleted from it; remove it",
+    ),
+    "tripwire with a budget": (
+        _tripwire("    daily_budget: 5\n"),
+        "config.yaml:21: mailboxes.fast-1.daily_budget: is for a mailbox that probes go to; nothing is ever sent to a tripwire or deleted from it; remove it",
+    ),
+    "route to a tripwire": (
+        _tripwire("") + "routes:\n- {path: relay, mailbox: gmail-1}\n- {path: relay, mailbox: fast-1}\n",
+        "config.yaml:27: routes.1.mailbox: fast-1 is a tripwire mailbox: a recipient that is no seed; name a mailbox with role: seed",
+    ),
+    "tripwire without a domain of ours": (
+        _tripwire("").replace("  relay:\n    kind: smtp\n" + HOST + AUTHOR, HTTP),
+        "config.yaml:1: sending_domains: is missing: mailbox fast-1 is a tripwire, and no smtp path tells which domains the shop mails from; write sending_domains: [example.com]",
+    ),
+    "no sending domain": (_end("sending_domains: []\n"), "config.yaml:24: sending_domains: is empty; write at least one or remove the key"),
+    "address for a sending domain": (
+        _end("sending_domains: [refunds@example.com]\n"),
+        "config.yaml:24: sending_domains.0: is no domain; write a name like example.com, in ASCII (xn--...), without @",
+    ),
+    # --- incidents
+    "recovery without a pass": (
+        _end("incidents: {recover_passes: 0}\n"),
+        f"config.yaml:24: incidents.recover_passes: {RANGE} a number from 1 to 100",
+    ),
+    "blind at once": (_end("incidents: {blind_after: 0s}\n"), f"config.yaml:24: incidents.blind_after: {RANGE} 100ms to 30d"),
+    "key of incidents elsewhere": (
+        _end("notify: {reopen_within: 1h}\n"),
+        "config.yaml:24: notify.reopen_within: unknown key; remove it; known here: channels, pages, tickets, fallback, fallback_after, give_up_after, public_url, runbooks_url",
+    ),
+    # --- who is told
+    "channel kind missing": (
+        _end("notify: {channels: {chat: {url: 'https://x.example.com'}}}\n"),
+        "config.yaml:24: notify.channels.chat: kind is missing; write kind: webhook or kind: alertmanager",
+    ),
+    "channel by e-mail": (
+        _end("notify:\n  channels:\n    chat: {kind: email}\n"),
+        "config.yaml:26: notify.channels.chat: kind is not one of the known words; write kind: webhook or kind: alertmanager",
+    ),
+    "channel key": (
+        _end("notify:\n  channels:\n    chat:\n      kind: webhook\n      urls: [x]\n      url: 'https://x.example.com'\n"),
+        "config.yaml:28: notify.channels.chat.urls: unknown key; did you mean url?",
+    ),
+    "channel without a URL": (
+        _end("notify:\n  channels:\n    chat: {kind: webhook}\n"),
+        "config.yaml:26: notify.channels.chat.url: is missing; write url: https://hooks.example.com/mailcanary",
+    ),
+    "channel name": (
+        _end("notify: {channels: {On Call: {kind: webhook, url: 'https://x.example.com'}}}\n"),
+        "config.yaml:24: notify.channels.On Call: is no name; use 1 to 32 of a-z, 0-9 and -, not beginning with -",
+    ),
+    "channel URL": (
+        _end("notify: {channels: {chat: {kind: webhook, url: x.example.com}}}\n"),
+        "config.yaml:24: notify.channels.chat.url: is no URL; write https://host/path or http://host/path",
+    ),
+    "channel URL with a password": (
+        _end("notify: {channels: {chat: {kind: webhook, url: 'https://u:pw@x.example.com'}}}\n"),
+        "config.yaml:24: notify.channels.chat.url: holds a user name or password; write url: {env: NAME} or {file: PATH}, a secret that holds the whole URL without name and password",
+    ),
+    "channel URL that is no secret": (
+        _end("notify: {channels: {chat: {kind: webhook, url: {env: KEY}}}}\n"),
+        "config.yaml:24: notify.channels.chat.url: secret {env: KEY} is no URL; write https://host/path or http://host/path",
+    ),
+    "channel URL not set": (
+        _end("notify: {channels: {chat: {kind: webhook, url: {env: HOOK}}}}\n"),
+        "config.yaml:24: notify.channels.chat.url: environment variable HOOK is not set; set it",
+    ),
+    "channel secret written out": (
+        _end("notify: {channels: {chat: {kind: webhook, url: 'https://x.example.com', secret: hunter2}}}\n"),
+        f"config.yaml:24: notify.channels.chat.secret: is written out here; {WORDS_SECRET}",
+    ),
+    "channel CA file": (
+        _end("notify: {channels: {chat: {kind: webhook, url: 'https://x.example.com', ca_file: config.yaml}}}\n"),
+        "config.yaml:24: notify.channels.chat.ca_file: {here}/config.yaml holds no PEM certificate; name a file with -----BEGIN CERTIFICATE-----",
+    ),
+    "no Alertmanager": (
+        _end("notify: {channels: {am: {kind: alertmanager, urls: []}}}\n"),
+        "config.yaml:24: notify.channels.am.urls: is empty; write at least one or remove the key",
+    ),
+    "Alertmanager with a password": (
+        _end("notify: {channels: {am: {kind: alertmanager, urls: ['http://u:pw@am:9093']}}}\n"),
+        "config.yaml:24: notify.channels.am.urls.0: holds a user name or password; write authorization: {env: NAME}, a secret with the whole header",
+    ),
+    "Alertmanager authorization written out": (
+        _end("notify: {channels: {am: {kind: alertmanager, urls: ['http://am:9093'], authorization: Basic hunter2}}}\n"),
+        f"config.yaml:24: notify.channels.am.authorization: is written out here; {WORDS_SECRET}",
+    ),
+    "page to nobody we know": (
+        _notify("  pages: [oncal]\n"),
+        "config.yaml:28: notify.pages.0: no channel is called oncal; did you mean oncall?",
+    ),
+    "ticket to nobody we know": (
+        _notify("  tickets: [zzz]\n"),
+        "config.yaml:28: notify.tickets.0: no channel is called zzz; known: oncall, chat",
+    ),
+    "fallback to nobody we know": (
+        _notify("  fallback: [x9]\n"),
+        "config.yaml:28: notify.fallback.0: no channel is called x9; known: oncall, chat",
+    ),
+    "page twice": (_notify("  pages: [oncall, oncall]\n"), "config.yaml:28: notify.pages.1: oncall stands there twice; keep one of them"),
+    "fallback to those who know": (
+        _notify("  pages: [oncall]\n  fallback: [chat, oncall]\n"),
+        "config.yaml:29: notify.fallback.1: oncall is told of pages at once already; take it out of pages: or of fallback:",
+    ),
+    "fallback alone": (
+        _notify("  fallback: [oncall, chat]\n"),
+        "config.yaml:28: notify.fallback: has nobody before it: no channel is told of pages first; name another channel in pages:, or remove fallback:",
+    ),
+    "given up before the fallback": (
+        _notify("  give_up_after: 1m\n"),
+        "config.yaml:28: notify.give_up_after: give_up_after (1m) is not after fallback_after (2m); write fallback_after < give_up_after",
+    ),
+    "fallback after giving up": (
+        _notify("  fallback_after: 2d\n"),
+        "config.yaml:28: notify.fallback_after: give_up_after (1d) is not after fallback_after (2d); write fallback_after < give_up_after",
+    ),
+    "public URL": (
+        _notify("  public_url: example.com\n"),
+        "config.yaml:28: notify.public_url: is no URL; write https://host/path or http://host/path",
+    ),
+    "runbooks": (
+        _notify("  runbooks_url: docs/runbooks\n"),
+        "config.yaml:28: notify.runbooks_url: is no URL; write https://host/path or http://host/path",
+    ),
+    # --- the heartbeat
+    "heartbeat without a URL": (
+        _end("heartbeat: {every: 1m}\n"),
+        "config.yaml:24: heartbeat.url: is missing; write url: https://heartbeat.example.com/canary-1",
+    ),
+    "heartbeat as text": (
+        _end("heartbeat: https://heartbeat.example.com\n"),
+        "config.yaml:24: heartbeat: is text where a mapping is wanted; write `key: value` lines below it",
+    ),
+    "heartbeat URL that is no secret": (
+        _end("heartbeat: {url: {env: KEY}}\n"),
+        "config.yaml:24: heartbeat.url: secret {env: KEY} is no URL; write https://host/path or http://host/path",
+    ),
+    "heartbeat too often": (
+        _end("heartbeat: {url: 'https://x.example.com', every: 10ms}\n"),
+        f"config.yaml:24: heartbeat.every: {RANGE} 100ms to 1d",
+    ),
+    "heartbeat CA file": (
+        _end("heartbeat: {url: 'https://x.example.com', ca_file: x}\n"),
+        "config.yaml:24: heartbeat.ca_file: {here}/x cannot be read (No such file or directory); mend the name; it is relative to this file",
     ),
     # --- files
     "CA file missing": (

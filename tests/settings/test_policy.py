@@ -9,7 +9,23 @@ import pytest
 
 from monitor.model.address import Address
 from monitor.model.mail import AuthResult, Carrier
-from monitor.model.policy import Access, HttpPath, Role, SecretRef, SecretSource, Security, SmtpPath
+from monitor.model.policy import (
+    Access,
+    AlertmanagerChannel,
+    CommandPath,
+    DkimKey,
+    HeartbeatPolicy,
+    HttpPath,
+    IncidentPolicy,
+    LoginMethod,
+    NotifyPolicy,
+    Role,
+    SecretRef,
+    SecretSource,
+    Security,
+    SmtpPath,
+    WebhookChannel,
+)
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.settings import print_duration
 from tests.settings.conftest import ENVIRON, GOOD, changed
@@ -51,6 +67,9 @@ def test_defaults(read, tmp_path):
     assert (policy.listen.host, policy.listen.port, policy.listen.tokens) == ("0.0.0.0", 9464, {})
     assert (policy.state_dir, policy.drain) == ("/var/lib/mailcanary", 20)
     assert (policy.watch.sweep_after, policy.watch.poll_every, policy.watch.idle_renew) == (5, 120, 300)
+    assert (via.login, via.dkim, policy.sending_domains) == (LoginMethod.PLAIN, None, ("example.com",))
+    assert (policy.incidents, policy.notify, policy.heartbeat) == (IncidentPolicy(600, 3, 900, 900, 3600), NotifyPolicy(), None)
+    assert (policy.notify.fallback_after, policy.notify.give_up_after, policy.notify.runbooks_url) == (120, 86400, "docs/runbooks")
     assert (policy.retention.passes, policy.retention.failures, policy.retention.max_bytes) == (14 * 86400, 90 * 86400, 512 << 20)
     assert policy.keys.keys[0].secret == ENVIRON["KEY"].encode()
     assert ENVIRON["KEY"] not in repr(policy)
@@ -70,6 +89,170 @@ def test_http_path(read):
         ("de-DE", "{amount} €", ".", ","),
         ("fr-CH", "CHF {amount}", "'", "."),
     ]
+
+
+def test_command_path(read, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "refund").touch(mode=0o755)
+    job = """\
+  job:
+    kind: command
+    command: [bin/refund, --synthetic, "{{ not a template }}"]
+    environment: {SHOP_TOKEN: {env: SHOP}, SHOP_MODE: "on"}
+    input: {synthetic: true, amounts: ["{{ amount_value }}", 1.5, null]}
+    refund_id: /id
+    version: /release/name
+    sends_number: true
+    attempt_timeout: 7s
+"""
+    loaded = read(changed(("mailboxes:\n", job + "mailboxes:\n")), {**ENVIRON, "SHOP": "t"})
+    path = loaded.policy.paths[PathName("job")]
+    assert path.via == CommandPath(
+        argv=(str(tmp_path / "bin" / "refund"), "--synthetic", "{{ not a template }}"),
+        environment={"SHOP_TOKEN": SecretRef(SecretSource.ENV, "SHOP"), "SHOP_MODE": "on"},
+        input={"synthetic": True, "amounts": ["{{ amount_value }}", 1.5, None]},
+        refund_id="/id",
+        version="/release/name",
+        sends_number=True,
+    )
+    assert (path.carriers, path.attempt_timeout, path.daily_budget) == ((Carrier.PLUS_TAG, Carrier.REFUND_NUMBER), 7, 720)
+    assert {route.path for route in loaded.policy.routes} == {"relay", "job"}
+    found = read(changed(("mailboxes:\n", "  job: {kind: command, command: [sh]}\nmailboxes:\n"))).policy.paths[PathName("job")].via
+    assert found == CommandPath(("sh",), {}, None, None, None, False), "a bare name is looked for in PATH when it runs"
+
+
+def test_access_tokens(read, tmp_path):
+    """From a program, or from wherever a password may come; the program is looked for and never run (see FakeSecrets)."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "a token").touch(mode=0o755)
+    text = changed(
+        (AUTHOR, AUTHOR + "    login: xoauth2\n    username: u\n    password: {command: \"'bin/a token' relay $HOME\"}\n"),
+        ("      password: {env: GMAIL}\n", "      login: xoauth2\n      password: {command: sh -c token}\n"),
+        ("      password: {env: FAST}\n", "      login: xoauth2\n      password: {env: FAST}\n"),
+    )
+    policy = read(text).policy
+    via = policy.paths[RELAY].via
+    assert isinstance(via, SmtpPath)
+    assert (via.login, via.password) == (LoginMethod.XOAUTH2, SecretRef(SecretSource.COMMAND, f"'{tmp_path}/bin/a token' relay '$HOME'"))
+    gmail, fast = policy.mailboxes[GMAIL], policy.mailboxes[FAST]
+    assert (gmail.login, gmail.password) == (LoginMethod.XOAUTH2, SecretRef(SecretSource.COMMAND, "sh -c token"))
+    assert (fast.login, fast.password) == (LoginMethod.XOAUTH2, SecretRef(SecretSource.ENV, "FAST"))
+
+
+@pytest.mark.parametrize(
+    ("domain", "signing"),
+    [("", "mail.example.com"), ("domain: Mail.Example.COM., ", "mail.example.com"), ("domain: example.com, ", "example.com")],
+)
+def test_dkim(read, tmp_path, domain, signing):
+    (tmp_path / "dkim.pem").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
+    text = changed(
+        ("refunds@example.com\n", f"refunds@mail.example.com\n    dkim: {{{domain}selector: s1.canary, key: {{file: dkim.pem}}}}\n")
+    )
+    via = read(text).policy.paths[RELAY].via
+    assert isinstance(via, SmtpPath)
+    assert via.dkim == DkimKey(signing, "s1.canary", SecretRef(SecretSource.FILE, str(tmp_path / "dkim.pem")))
+
+
+def test_envelope_sender_at_its_longest(read):
+    """RFC 5321 section 4.5.3.1.1: 64 octets, of which + and the probe id take 13."""
+    via = read(changed((AUTHOR, AUTHOR + f"    envelope_sender: {'b' * 51}@example.com\n"))).policy.paths[RELAY].via
+    assert isinstance(via, SmtpPath)
+    assert len(via.identity.envelope_sender.tagged("0" * 12).local) == 64
+
+
+TRIPWIRE = ("    provider: fastmail\n", "    provider: fastmail\n    role: tripwire\n    clean_up: false\n")
+
+
+def test_tripwire(read):
+    loaded = read(changed(TRIPWIRE, ("", "sending_domains: [Shop.example, example.com, shop.example]\nlisten: {host: localhost}\n")))
+    policy, box = loaded.policy, loaded.policy.mailboxes[FAST]
+    assert (box.role, box.clean_up, box.daily_budget) == (Role.TRIPWIRE, False, 0)
+    assert set(policy.routes) == {Route(RELAY, GMAIL)}
+    assert not any(address.domain.name == "fastmail.com" for address in policy.seeds.addresses)
+    assert policy.sending_domains == ("shop.example", "example.com")
+    assert [note.key for note in loaded.notes] == ["notify", "mailboxes.fast-1"]
+    only_http = (
+        "  relay:\n    kind: smtp\n    host: smtp.example.com\n" + AUTHOR,
+        "  app: {kind: http, url: 'https://shop.example.com/x'}\n",
+    )
+    assert read(changed(TRIPWIRE, only_http, ("", "sending_domains: [shop.example]\n"))).policy.sending_domains == ("shop.example",)
+    assert read(changed(only_http)).policy.sending_domains == (), "nobody asks for them without a tripwire"
+    trusted = read(changed((TRIPWIRE[0], TRIPWIRE[1] + "    authserv_ids: ['*']\n")))
+    assert [note.key for note in trusted.notes] == ["notify", "listen"]
+
+
+NOTIFY = """\
+incidents: {recover_after: 0s, recover_passes: 5, sustained_after: 20m, blind_after: 25m, reopen_within: 2h}
+notify:
+  channels:
+    oncall: {kind: webhook, url: {env: HOOK}, secret: {env: SIGN}}
+    chat: {kind: webhook, url: "http://chat:8080/x"}
+    am: {kind: alertmanager, urls: ["http://10.0.0.7:9093/", "http://am.example.com:9093", "http://10.0.0.7:9093"], authorization: {env: AM}, resend_every: 30s}
+  tickets: [am]
+  fallback: [chat]
+  fallback_after: 3m
+  give_up_after: 2d
+  public_url: https://canary.example.com/
+  runbooks_url: https://wiki.example.com/runbooks/
+heartbeat: {url: "http://heartbeat.example.com/x", every: 30s}
+listen: {host: localhost}
+"""
+HOOKS = {**ENVIRON, "HOOK": "https://hooks.example.com/T0/secret", "SIGN": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "AM": "Basic x"}
+
+
+def test_who_is_told(read):
+    loaded = read(changed(("", NOTIFY)), HOOKS)
+    policy = loaded.policy
+    assert policy.incidents == IncidentPolicy(0, 5, 1200, 1500, 7200)
+    assert policy.notify == NotifyPolicy(
+        channels={
+            "oncall": WebhookChannel(SecretRef(SecretSource.ENV, "HOOK"), SecretRef(SecretSource.ENV, "SIGN")),
+            "chat": WebhookChannel("http://chat:8080/x", None),
+            "am": AlertmanagerChannel(("http://10.0.0.7:9093", "http://am.example.com:9093"), SecretRef(SecretSource.ENV, "AM"), None, 30),
+        },
+        pages=("oncall", "am"),
+        tickets=("am",),
+        fallback=("chat",),
+        fallback_after=180,
+        give_up_after=172_800,
+        public_url="https://canary.example.com",
+        runbooks_url="https://wiki.example.com/runbooks",
+    )
+    assert policy.heartbeat == HeartbeatPolicy("http://heartbeat.example.com/x", 30)
+    assert [str(note) for note in loaded.notes] == [
+        "config.yaml:29: notify.channels.am.urls.1: sends notifications unencrypted over a public network; use https://",
+        "config.yaml:36: heartbeat.url: is asked unencrypted over a public network; use https://",
+    ]
+    assert "hooks.example.com" not in repr(policy)
+
+
+@pytest.mark.parametrize(
+    ("extra", "notes"),
+    [
+        ("", []),
+        ("  pages: []\n", ["notify.pages: names no channel for pages: nobody is paged"]),
+        ("  pages: [oncall]\n  tickets: [oncall]\n", ["notify.channels.chat: is told of nothing"]),
+        ("  pages: [oncall]\n", []),
+        ("  fallback: [chat]\n", []),
+    ],
+)
+def test_notes_on_who_is_told(read, extra, notes):
+    hooks = "".join(f"    {name}: {{kind: webhook, url: 'https://hooks.example.com/x'}}\n" for name in ("oncall", "chat"))
+    loaded = read(changed(("", f"listen: {{host: localhost}}\nnotify:\n  channels:\n{hooks}{extra}")))
+    assert [f"{note.key}: {note.what}" for note in loaded.notes] == notes
+
+
+@pytest.mark.parametrize(
+    ("url", "noted"),
+    [
+        ("http://hooks.example.com/x", True), ("http://8.8.8.8/x", True), ("http://[2001:4860:4860::8888]/x", True),
+        ("https://hooks.example.com/x", False), ("http://localhost:1/x", False), ("http://127.0.0.9/x", False), ("http://[::1]:5/x", False),
+        ("http://192.168.1.5/x", False), ("http://[fd00::1]/x", False), ("http://hooks/x", False), ("http://hooks.ops.svc.cluster.local./x", False),
+    ],
+)  # fmt: skip
+def test_a_webhook_over_a_public_network_is_encrypted(read, url, noted):
+    loaded = read(changed(("", f"listen: {{host: localhost}}\nnotify: {{channels: {{chat: {{kind: webhook, url: '{url}'}}}}}}\n")))
+    assert [note.key for note in loaded.notes] == (["notify.channels.chat.url"] if noted else [])
 
 
 @pytest.mark.parametrize(("security", "port"), [("tls", 465), ("starttls", 587), ("plain", 25)])
@@ -157,14 +340,15 @@ def test_the_default_interval_fits_the_budgets(read):
     narrow = ("", "budgets: {per_path: 300}\n")
     two = read(changed(narrow))
     assert {route.every for route in two.policy.routes.values()} == {720}
-    assert [note.key for note in two.notes] == ["listen"]
+    assert [note.key for note in two.notes] == ["notify", "listen"]
     one = read(changed(narrow, ("    provider: fastmail\n", "    provider: fastmail\n    role: holding\n")))
     assert {route.every for route in one.policy.routes.values()} == {360}
     assert {route.every for route in read(GOOD).policy.routes.values()} == {300}, "a relay has room for every mailbox"
     written = read(changed(narrow, ("", "schedule: {every: 5m}\nlisten: {host: localhost}\n")))
     assert {route.every for route in written.policy.routes.values()} == {300}
     assert [str(note) for note in written.notes] == [
-        "config.yaml:7: paths.relay: is due 576 probes a day but may have 300; write a longer every:, or a daily_budget: that fits"
+        "config.yaml:1: notify: names no channel: nobody is paged; write channels: {NAME: {kind: webhook, url: ...}}",
+        "config.yaml:7: paths.relay: is due 576 probes a day but may have 300; write a longer every:, or a daily_budget: that fits",
     ]
 
 
@@ -175,6 +359,7 @@ def test_notes(read):
         ("", "routes:\n- {path: app, mailbox: fast-1}\n"),
     )
     assert [str(note) for note in read(text, {**ENVIRON, "SHOP": "Bearer x"}).notes] == [
+        "config.yaml:1: notify: names no channel: nobody is paged; write channels: {NAME: {kind: webhook, url: ...}}",
         "config.yaml:1: listen: has no tokens and is no loopback address: /v1 stays closed; write tokens:, or host: 127.0.0.1",
         "config.yaml:7: paths.relay: no route uses it; add it to routes: or remove it",
         "config.yaml:11: paths.app.carriers: mailbox fast-1 has plus_tags: false; there the carrier plus_tag is not used; the other carriers stand in",
@@ -220,6 +405,15 @@ def test_hash(read, tmp_path):
     changes = [
         ("canary-1", "canary-2"), ("number: 1", "number: 2"), ("imap.gmail.com", "imap.gmail.org"), ("env: FAST", "env: GMAIL"),
         ("", "drain: 21s\n"), ("", "watch: {sweep_after: 6s}\n"), ("", "schedule: {every: 15m}\n"), (AUTHOR, AUTHOR + "    daily_budget: 301\n"),
+        ("environment: production", "environment: staging"), ("", "state_dir: x\n"), ("", "listen: {port: 1}\n"), ("", "retention: {passes: 1d}\n"),
+        ("", "sending_domains: [example.org]\n"), ("", "incidents: {blind_after: 20m}\n"), ("", "incidents: {recover_passes: 4}\n"),
+        ("", "heartbeat: {url: 'https://x.example.com'}\n"), ("", "heartbeat: {url: 'https://x.example.com', every: 2m}\n"), ("", "notify: {fallback_after: 3m}\n"),
+        ("", "notify: {channels: {a: {kind: webhook, url: 'https://x.example.com'}}}\n"), ("", "notify: {channels: {b: {kind: webhook, url: 'https://x.example.com'}}}\n"),
+        ("", "notify: {channels: {a: {kind: alertmanager, urls: ['https://x.example.com']}}}\n"), ("", "notify: {public_url: 'https://x.example.com'}\n"),
+        ("", "notify: {runbooks_url: 'https://x.example.com'}\n"), ("mailboxes:\n", "  job: {kind: command, command: [sh]}\nmailboxes:\n"),
+        ("mailboxes:\n", "  job: {kind: command, command: [sh, x]}\nmailboxes:\n"), ("mailboxes:\n", "  job: {kind: command, command: [sh], environment: {A: b}}\nmailboxes:\n"),
+        ("      password: {env: GMAIL}\n", "      password: {env: GMAIL}\n      login: xoauth2\n"), TRIPWIRE,
+        (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n"), (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n    login: xoauth2\n"),
     ]  # fmt: skip
     hashes = {read(changed(one)).policy.policy_hash for one in changes} | {base.policy_hash}
     assert len(hashes) == len(changes) + 1

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,25 @@ TREE["paths"]["app"] = {
 TREE["paths"]["relay"] |= {"username": "u", "password": {"env": "FAST"}, "require": {"spf": ["pass"]}, "retry_for": "5m"}
 TREE["listen"] = {"tokens": {"read": {"env": "KEY"}}, "host": "127.0.0.1"}
 TREE["routes"] = [{"path": "relay", "mailbox": "gmail-1", "deadlines": {"late": "3m"}}]
+TREE["paths"]["job"] = {
+    "kind": "command", "command": ["sh", "-c", "exit"], "environment": {"SHOP_TOKEN": {"env": "KEY"}, "MODE": "x"}, "input": {"a": ["{{ token }}", None]},
+}  # fmt: skip
+TREE["paths"]["relay"] |= {"login": "xoauth2", "envelope_sender": "b@example.com"}
+TREE["mailboxes"]["trip-1"] = {
+    "provider": "gmail", "role": "tripwire", "address": "t@gmail.com", "authserv_ids": ["*"],
+    "imap": {"host": "imap.gmail.com", "login": "xoauth2", "password": {"command": "sh -c token"}},
+}  # fmt: skip
+TREE["mailboxes"]["gmail-1"]["authserv_ids"] = ["mx.google.com"]
+TREE["sending_domains"] = ["example.com"]
+TREE["incidents"] = {"recover_passes": 3, "blind_after": "15m"}
+TREE["notify"] = {
+    "channels": {
+        "hook": {"kind": "webhook", "url": "https://hooks.example.com/x", "secret": {"env": "KEY"}},
+        "am": {"kind": "alertmanager", "urls": ["http://am:9093"], "authorization": {"env": "KEY"}},
+    },
+    "pages": ["hook"], "tickets": ["am"], "fallback": ["am"], "fallback_after": "2m", "public_url": "https://canary.example.com",
+}  # fmt: skip
+TREE["heartbeat"] = {"url": "https://heartbeat.example.com/x", "every": "1m"}
 TREE["deadlines"] = {"late": "2m"}
 
 FRAGMENTS = st.sampled_from(
@@ -48,6 +68,10 @@ def _load(text: str | bytes, environ: dict[str, str] | None = None) -> Loaded | 
             return error
 
 
+def test_the_tree_has_no_fault():
+    assert isinstance(_load(yaml.safe_dump(TREE)), Loaded)
+
+
 @LAX
 @given(st.one_of(st.text(), st.binary(), st.lists(FRAGMENTS, max_size=40).map("".join)))
 @example('a: "\\UFFFFFFFF"')
@@ -55,6 +79,7 @@ def _load(text: str | bytes, environ: dict[str, str] | None = None) -> Loaded | 
 @example("paths: {relay: {kind: [smtp]}}")
 @example("paths: {relay: {kind: smtp, '[key]': 1}, '[key]': 2}")
 @example("mailboxes: {smtp: {http: 1}}\npaths: {smtp: {kind: http, smtp: 1}}")
+@example("notify: {channels: {webhook: {kind: webhook, webhook: 1}, x: {kind: [webhook]}, y: 1, '[key]': {}}}")
 def test_any_text(text):
     assert isinstance(_load(text), (Loaded, SettingsError))
 
@@ -110,11 +135,19 @@ def test_any_tree(tree, flow):
 SECRET = st.text(alphabet="QWXZ79", min_size=8, max_size=20)
 PLACES = [
     ("paths", "relay", "password"), ("mailboxes", "gmail-1", "imap", "password"), ("listen", "tokens", "read"), ("paths", "app", "headers", "Authorization"),
-    ("signing", "keys", 0, "secret"),
+    ("signing", "keys", 0, "secret"), ("paths", "job", "environment", "SHOP_TOKEN"), ("mailboxes", "trip-1", "imap", "password"),
+    ("notify", "channels", "hook", "url"), ("notify", "channels", "hook", "secret"), ("notify", "channels", "am", "authorization"), ("heartbeat", "url"),
 ]  # fmt: skip
 FORMS = ["{s}", "'{s}'", '"{s}"', "{{{s}}}", "{{{s}, {s}}}", "{{{s}: {s}}}", "[{s}]", "*{s}", "&{s} x", "!{s} x", "!x!{s} x", "!{s}'!y", "@{s}", "%{s}",
-         "{{env: '{s} {s}'}}", "{{env: [{s}]}}", "{{env: KEY, {s}: x}}", "{{file: KEY, env: {s}}}", "{{envv: {s}}}", "{{env: KEY}} {s}", "|\n  {s}", "{s}: {s}",
+         "{{env: '{s} {s}'}}", "{{env: [{s}]}}", "{{env: KEY, {s}: x}}", "{{file: KEY, env: {s}}}", "{{command: {s}}}", "{{command: [{s}]}}", "{{command: 'sh {s}}}", "https://u:{s}@x", "https://x/ {s}", "{{envv: {s}}}", "{{env: KEY}} {s}", "|\n  {s}", "{s}: {s}",
          '"{s}\\x07"', "'{s}", '"{s}', "[{s}", "{{{s}", "{{env: *{s}}}", "{{? {s}}}", "`{s}`", "<<: {s}", "{{<<: {s}}}", "-{s}", "- {s}\n- {s}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_no_form_at_any_place_repeats_a_secret(place):
+    """As below, every combination once."""
+    for form in FORMS:
+        test_a_secret_written_out_is_never_repeated.hypothesis.inner_test("QWXZ79QWXZ79", place, form, "", {})
 
 
 @LAX
@@ -130,6 +163,7 @@ def test_a_secret_written_out_is_never_repeated(secret, place, form, misspelt, o
     node[key] = "@@SECRET@@"
     if other.get("deadlines") is not None:
         tree["deadlines"] = other["deadlines"]
+    tree["heartbeat"] |= {"every": "10ms"}  # so that a fault is there, even where the form is one that a place takes
     text = yaml.safe_dump(tree, allow_unicode=True).replace("'@@SECRET@@'", form.format(s=secret))
     outcome = _load(text)
     assert isinstance(outcome, SettingsError), text

@@ -23,10 +23,10 @@ EXAMPLE = (CONFIG / "mailcanary.yaml").read_text(encoding="utf-8")
 
 
 class AnySecrets:
-    """Every secret exists."""
+    """Every secret exists, and those of URLs are one."""
 
     def read(self, ref: SecretRef) -> str:
-        return f"a value that is long enough for {ref.name}"
+        return f"https://{ref.name}.example.com/x" if ref.name.endswith("_URL") else f"a value that is long enough for {ref.name}"
 
 
 def _blocks() -> list[tuple[str, str]]:
@@ -57,7 +57,7 @@ def _everything() -> dict[str, Any]:
 def test_the_example_has_no_fault():
     loaded = load(CONFIG / "mailcanary.yaml", AnySecrets())
     assert [str(route) for route in loaded.policy.routes] == ["relay/gmail-1", "relay/fastmail-1"]
-    assert [note.key for note in loaded.notes] == ["listen"]
+    assert [note.key for note in loaded.notes] == ["notify", "listen"]
 
 
 def test_the_comments_are_true(tmp_path):
@@ -68,14 +68,20 @@ def test_the_comments_are_true(tmp_path):
     (tmp_path / "templates").mkdir()
     for name in ("subject.txt", "message.txt", "message.html"):
         (tmp_path / "templates" / name).write_text(f"built-in {name}\n")
-    for name in ("relay-ca.pem", "imap-ca.pem"):
-        (tmp_path / name).write_text("-----BEGIN CERTIFICATE-----\n")
+    for name in ("relay", "imap", "shop", "hooks", "alertmanager", "heartbeat"):
+        (tmp_path / f"{name}-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "dkim.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "refund").touch(mode=0o755)
     data["paths"]["relay"]["require"] = {}
     everything = tmp_path / "all.yaml"
     everything.write_text(json.dumps(data))
     full = load(everything, AnySecrets()).policy
     assert (full.watch, full.retention, full.drain, full.state_dir) == (base.watch, base.retention, base.drain, base.state_dir)
     assert (full.listen.host, full.listen.port) == (base.listen.host, base.listen.port)
+    assert (full.incidents, full.sending_domains) == (base.incidents, base.sending_domains)
+    assert (full.notify.fallback_after, full.notify.give_up_after) == (base.notify.fallback_after, base.notify.give_up_after)
+    assert full.heartbeat is not None and full.heartbeat.every == 60
     assert {route.deadlines for route in full.routes.values()} == {route.deadlines for route in base.routes.values()}
     assert {route.jitter for route in full.routes.values()} == {route.jitter for route in base.routes.values()}
     for one, other in zip(full.paths.values(), base.paths.values(), strict=False):
@@ -91,7 +97,7 @@ def test_the_comments_are_true(tmp_path):
         ):
             assert getattr(one, key) == getattr(other, key), key
         assert one.via.identity.author_name == other.via.identity.author_name
-        assert (one.via.port, one.via.security) == (other.via.port, other.via.security)
+        assert (one.via.port, one.via.security, one.via.login) == (other.via.port, other.via.security, other.via.login)
     for one, other in zip(full.mailboxes.values(), base.mailboxes.values(), strict=True):
         for key in ("role", "port", "security", "username", "login", "plus_tags", "clean_up", "clean_up_after", "daily_budget"):
             assert getattr(one, key) == getattr(other, key), key
@@ -108,8 +114,10 @@ def _keys(node: Any, schema: dict[str, Any], whole: dict[str, Any], at: str = ""
         for key, below in option.get("properties", {}).items():
             nodes = [one[key] for one in node if isinstance(one, dict) and key in one]
             missing |= _keys(nodes, below, whole, f"{at}.{key}") if nodes else {f"{at}.{key}"}
-        if isinstance(option.get("additionalProperties"), dict):
-            missing |= _keys([v for one in node if isinstance(one, dict) for v in one.values()], option["additionalProperties"], whole, at)
+        by_name = [*option.get("patternProperties", {}).values(), option.get("additionalProperties")]
+        for below in by_name:
+            if isinstance(below, dict):
+                missing |= _keys([v for one in node if isinstance(one, dict) for v in one.values()], below, whole, at)
         if isinstance(option.get("items"), dict):
             missing |= _keys([v for one in node if isinstance(one, list) for v in one], option["items"], whole, at)
     return missing
@@ -117,17 +125,18 @@ def _keys(node: Any, schema: dict[str, Any], whole: dict[str, Any], at: str = ""
 
 def test_every_key_stands_in_the_example():
     schema = json.loads(json_schema())
-    secret = re.compile(r"\.(password|secret|read|deploy|gate|rollback|oncall)\.(env|file)$")
+    secret = re.compile(r"\.(password|secret|authorization|url|headers|environment|read|deploy|gate|rollback|oncall)\.(env|file|command)$")
     assert {key for key in _keys([_everything()], schema, schema) if not secret.search(key)} == set()
 
 
 def test_every_key_of_the_example_is_explained():
     inside_body = False
     for line in EXAMPLE.split("\n"):
-        inside_body = "# JSON;" in line or (inside_body and re.match(r"#      ", line) is not None)
+        inside_body = "# JSON" in line or line.endswith("text or a secret") or (inside_body and re.match(r"#      ", line) is not None)
         if re.match(r"#? *(- )?[a-z_]+:( |$)", line) and not line.startswith("# ") and not inside_body:
             known = "# " in line[1:] or re.match(
-                r"    (provider|address|imap):|      (host|password):|  [a-z]+-1:|  (relay|keys):|#  app:", line
+                r"    (provider|address|imap):|      (host|password):|  [a-z]+-1:|  (relay|keys):|#  (app|job):|#    (oncall|prometheus):",
+                line,
             )
             assert known, line
 
@@ -148,7 +157,10 @@ def test_the_schema_is_valid_and_accepts_the_example():
 
 SHAPE = ("unknown key", "missing key", "text for a mapping", "text for a list", "empty list", "kind missing", "kind unknown", "no", "True", "port",
          "sexagesimal port", "exponent", "bare number", "share", "size", "environment", "path name", "word", "carrier", "locale", "URL", "version",
-         "method", "secret written out", "secret as a set", "secret from two places", "units out of order", "header name")  # fmt: skip
+         "method", "secret written out", "secret as a set", "secret from two places", "command, no program", "command in one line of text", "variable name", "login of a relay", "login of a mailbox",
+         "command for another secret", "signing domain at the top", "signing key from the environment", "selector missing", "no sending domain",
+         "address for a sending domain", "recovery without a pass", "channel kind missing", "channel by e-mail", "channel key", "channel without a URL",
+         "channel name", "channel URL", "channel secret written out", "no Alertmanager", "public URL", "heartbeat without a URL", "units out of order", "header name")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHAPE)

@@ -19,6 +19,7 @@ from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import MailSubmission, Outcome, Submission, Taken
 from monitor.ports import Submitter
 from monitor.settings import load
+from monitor.stages.incident import Incident
 from monitor.stages.judge import Judge
 from monitor.stages.plan import Plan
 from monitor.stages.submit import Submit
@@ -83,6 +84,7 @@ class Post(FakeSubmitter):
         super().__init__(policy.seeds, {box.address: outcomes for box in policy.mailboxes.values()} if outcomes else None)
         self._owners = {box.address.base: accounts[name] for name, box in policy.mailboxes.items()}
         self.transit: float | None = 1.0  # None: lost
+        self.fate: Callable[[MailSubmission], float | None] | None = None  # the transit of each mail, instead of `transit`
         self.took = 0.0
         self.at: list[float] = []
         self.under_way = self.most_under_way = 0
@@ -98,9 +100,11 @@ class Post(FakeSubmitter):
             await asyncio.sleep(self.took)
         finally:
             self.under_way -= 1
-        if isinstance(outcome, Taken) and isinstance(submission, MailSubmission) and self.transit is not None:
-            account, folder = self.into(submission)
-            loop.call_later(self.transit, account.deliver, submission.message, folder)
+        if isinstance(outcome, Taken) and isinstance(submission, MailSubmission):
+            transit = self.transit if self.fate is None else self.fate(submission)
+            if transit is not None:
+                account, folder = self.into(submission)
+                loop.call_later(transit, account.deliver, submission.message, folder)
         return outcome
 
     async def reach(self, deadline: float) -> Outcome:
@@ -110,7 +114,9 @@ class Post(FakeSubmitter):
 class House:
     """`entries` is the journal; `at` an offset of loop time that tests may subtract."""
 
-    def __init__(self, policy: Policy, before: House | None = None, outcomes: Sequence[Outcome] = (), draw: float | None = None) -> None:
+    def __init__(
+        self, policy: Policy, before: House | None = None, outcomes: Sequence[Outcome] = (), draw: float | None = None, entropy: int = 1
+    ) -> None:
         """After `before`, in a new process: the journal is folded anew, the world outside goes on."""
         self.policy = policy
         self.world = World()
@@ -120,7 +126,8 @@ class House:
         self.journal.fold_into(self.entries.append)
         self.accounts = before.accounts if before else {name: FakeAccount(lambda: self.clock.now().utc) for name in policy.mailboxes}
         self.post = Post(policy, self.accounts, outcomes)
-        self.desk = Desk(self.journal, self.world, self.clock, FakeEntropy(len(before.entries) if before else 1, draw), policy)
+        self.posts = {name: self.post if name == RELAY else Post(policy, self.accounts) for name in policy.paths}
+        self.desk = Desk(self.journal, self.world, self.clock, FakeEntropy(len(before.entries) if before else entropy, draw), policy)
         self.before = before
 
     async def restored(self) -> House:
@@ -130,13 +137,14 @@ class House:
         return self
 
     def build(self) -> None:
-        submitters: dict[PathName, Submitter] = dict.fromkeys(self.policy.paths, self.post)
+        submitters: dict[PathName, Submitter] = {**self.posts}
         self.plan = Plan(self.desk)
         self.submit = Submit(self.desk, submitters)
         self.watch = Watch(
             self.desk, {name: FakeMailbox(account) for name, account in self.accounts.items() if name in self.policy.mailboxes}
         )
         self.judge = Judge(self.desk)
+        self.incident = Incident(self.desk)
 
     @contextlib.asynccontextmanager
     async def running(self, *stages: str) -> AsyncIterator[None]:

@@ -53,6 +53,28 @@ async def test_a_day_of_six_mailboxes_keeps_its_rhythm(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_the_paths_take_turns_and_none_is_left_alone_for_long(tmp_path: Path) -> None:
+    """Listed path by path, as routes are when none are written: no path waits longer than its share of the interval plus the jitter."""
+    paths = {name: {"kind": "smtp", "host": f"{name}.test", "author": "refunds@shop.test"} for name in ("app", "batch")}
+    house = House(policy(tmp_path, seeds=6, paths=paths, **ROOMY))
+    await house.watched()
+    async with house.running("plan"):
+        await house.sleep(EVERY * 50)
+        house.clock.starve(7_200)
+        woken = house.clock.now().mono
+        await house.sleep(EVERY * 50)
+    by_path: dict[str, list[float]] = defaultdict(list)
+    for fact in house.facts(ProbePlanned):
+        by_path[fact.route.path].append(fact.at.mono)
+    assert len(by_path) == 3
+    for times in by_path.values():
+        gaps = [later - earlier for earlier, later in pairwise(times) if not woken - 7_300 < earlier < woken + EVERY]
+        assert max(gaps) <= EVERY / 6 + EVERY * 0.1 + 0.2
+    later = [fact.route.path for fact in house.facts(ProbePlanned) if fact.at.mono < EVERY]
+    assert later[:6] == ["relay", "app", "batch"] * 2
+
+
+@virtual
 async def test_without_jitter_the_rhythm_does_not_drift(tmp_path: Path) -> None:
     house = House(policy(tmp_path, schedule={"jitter": "0%"}))
     await house.watched()
@@ -129,8 +151,10 @@ async def test_a_starved_process_makes_up_for_nothing(tmp_path: Path) -> None:
         house.clock.starve(7_200)
         woken = house.clock.now().mono
         await house.sleep(EVERY * 0.8)
-    after = [at - woken for at in house.times(ProbePlanned) if at > woken - 1]
-    assert len(after) <= 6, "one each, and not the 24 that were missed"
+    for times in by_route(house).values():
+        after = [at for at in times if at > woken - 1]
+        assert len(after) <= 2, "at once and in its rhythm, and not the 24 that were missed"
+        assert all(later - earlier >= EVERY / 2 - 0.1 for earlier, later in pairwise(after))
     assert not house.facts(ClockJumped), "both clocks agree"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,23 +18,32 @@ from monitor.model.facts import (
     Foreign,
     ForeignKind,
     Judged,
+    Noted,
     Paused,
+    Reloaded,
+    ReloadRefused,
+    ResolveAsked,
     Resumed,
+    Silenced,
     Started,
     Stray,
     SubmitError,
     SubmitFault,
     SubmitUnknown,
+    Tripped,
     WatchBlind,
     WatchRestored,
 )
+from monitor.model.incident import DeployPhase, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason
+from monitor.rules.plain import plain
 from monitor.surface.log import Level, Log, LogFormat, describe
-from monitor.surface.plain import plain
+from tests.surface import happenings as so
+from tests.surface.happenings import INC
 
 AT = Instant(1_790_000_000.25, 5.0, "p")
 PROBE, BOX = ProbeId("0123456789ab"), MailboxName("gmail-1")
@@ -67,6 +77,53 @@ TOLD: list[tuple[Fact, Level, str, str]] = [
     (Paused(AT, "ann", "asked"), Level.WARNING, "paused", "submission paused by ann: asked"),
     (Resumed(AT, "ann"), Level.INFO, "resumed", "submission resumed by ann"),
     (Started(AT, "0.1", "h"), Level.INFO, "started", "mailcanary 0.1 started"),
+    (
+        Reloaded(AT, "h", ("mailbox gmail-2 added", "path app: url changed")),
+        Level.INFO,
+        "reloaded",
+        "mailbox gmail-2 added; path app: url changed",
+    ),
+    (Reloaded(AT, "h", ()), Level.INFO, "reloaded", "nothing changed"),
+    (ReloadRefused(AT, "line 3: no such key"), Level.ERROR, "reload_refused", "the one before is in force: line 3: no such key"),
+    (
+        so.deployed(AT, "d-1", DeployPhase.START, service="checkout-api", version="v512", by="ana"),
+        Level.INFO,
+        "deploy_marked",
+        "deploy d-1 (checkout-api v512) starts, says ana",
+    ),
+    (so.deployed(AT, "d-1", DeployPhase.ROLLBACK), Level.INFO, "deploy_marked", "deploy d-1 is rolled back"),
+    (
+        Tripped(AT, BOX, 3, "shop.test", ("dkim=pass", "$5")),
+        Level.ERROR,
+        "tripped",
+        "gmail-1: refund mail of shop.test in a mailbox that must",
+    ),
+    (so.opened(AT), Level.ERROR, "incident", "INC-1 opened (page, delivery_stalled, path:relay): the app path fails at every provider"),
+    (so.opened(AT, severity=Severity.TICKET), Level.WARNING, "incident", "INC-1 opened (ticket, "),
+    (so.transition(AT, Phase.GROWN), Level.ERROR, "incident", "INC-1 grown (page, delivery_stalled, path:relay)"),
+    (so.transition(AT, Phase.FLAPPING), Level.ERROR, "incident", "INC-1 flapping"),
+    (so.transition(AT, Phase.RELAPSED), Level.ERROR, "incident", "INC-1 relapsed"),
+    (so.suspected(AT), Level.INFO, "incident", "INC-1 suspected"),
+    (so.transition(AT, Phase.CLEARED), Level.INFO, "incident", "INC-1 cleared"),
+    (so.transition(AT, Phase.RECOVERING), Level.INFO, "incident", "INC-1 recovering"),
+    (so.transition(AT, Phase.ACKNOWLEDGED, by="ann"), Level.INFO, "incident", "INC-1 acknowledged by ann (page"),
+    (so.resolved(AT, note="on 9 fresh good probes"), Level.INFO, "incident", "path:relay): on 9 fresh good probes"),
+    (so.notified(AT, 1), Level.INFO, "notified", "INC-1: pager took the notice on attempt 1"),
+    (
+        so.failed(AT, 1),
+        Level.WARNING,
+        "notify_failed",
+        "INC-1: pager did not take the notice, again in 10 s: 503 from pager.test; is it up?",
+    ),
+    (so.failed(AT, 1, retry_in=None), Level.ERROR, "notify_failed", "INC-1: pager is given up: 503 from pager.test; is it up?"),
+    (
+        Silenced(AT, INC, "ann", "known", AT.utc + 60),
+        Level.WARNING,
+        "silenced",
+        "INC-1: silenced by ann until 2026-09-21T14:14:20.250Z: known",
+    ),
+    (ResolveAsked(AT, INC, "ann", "rolled back"), Level.INFO, "resolve_asked", "INC-1: over, says ann: rolled back"),
+    (Noted(AT, INC, "bob", "the shop rolls back"), Level.INFO, "noted", "INC-1: bob: the shop rolls back"),
 ]
 
 
@@ -85,6 +142,7 @@ def test_json_lines(fact: Fact, level: Level, event: str, text: str) -> None:
     assert record["ts"] == "2026-09-21T14:13:20.250Z" and record["level"] == level.value and record["event"] == event
     assert record["service"] == "mailcanary" and record["environment"] == "production" and text in record["msg"]
     assert not hasattr(fact, "probe") or record["probe_id"] == PROBE
+    assert not hasattr(fact, "incident") or record["incident_id"] == INC
 
 
 @pytest.mark.parametrize(("fact", "level", "event", "text"), TOLD, ids=lambda value: type(value).__name__)
@@ -115,6 +173,13 @@ HOSTILE = "no\n2026-01-01T00:00:00Z info    all is well\r\x1b[2J\x9b31m\u2028\u2
         Stray(AT, BOX, HOSTILE, "d", "", UNSAID, HOSTILE),
         Paused(AT, HOSTILE, HOSTILE),
         Resumed(AT, HOSTILE),
+        ReloadRefused(AT, HOSTILE),
+        so.deployed(AT, HOSTILE, by=HOSTILE, version=HOSTILE),
+        so.opened(AT, note=HOSTILE),
+        replace(so.failed(AT, 1), detail=HOSTILE),
+        Tripped(AT, BOX, 1, HOSTILE, (HOSTILE,)),
+        Silenced(AT, INC, HOSTILE, HOSTILE, AT.utc),
+        Noted(AT, INC, HOSTILE, HOSTILE),
     ],
     ids=lambda fact: type(fact).__name__,
 )

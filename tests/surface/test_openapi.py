@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.edge.secret import SystemSecrets
+from monitor.model.facts import Acknowledged, ResolveAsked, Silenced
+from monitor.model.incident import IncidentId
 from monitor.settings import load
 from monitor.surface.api import Api
+from monitor.surface.deploys import deploy_row, deploys, marker_row
+from monitor.surface.incidents import Shown, incident_list, incident_story
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.surface.status import status
 from monitor.views.world import World
+from tests.surface import happenings as so
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,14 +59,84 @@ def test_is_valid_openapi(document: dict[str, Any]) -> None:
 def test_lists_exactly_what_is_served(document: dict[str, Any], desk: Desk) -> None:
     api = Api(desk, Metrics(desk.policy, desk.world, Vitals()), SystemSecrets(), lambda: 0.0, lambda: True)
     served = {(route.resource.canonical, route.method.lower()) for route in api.application().router.routes() if route.resource}
-    written = {(path, method) for path, item in document["paths"].items() for method in item}
+    written = {(path, method) for path, item in document["paths"].items() for method in item if method != "parameters"}
     assert {pair for pair in served if pair[1] != "head"} == written
 
 
+def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
+    """As tests/surface/test_api.py and test_incident_api.py have them."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if not path.startswith("/v1") or method == "parameters":
+                continue
+            wanted = {"401"} | ({"400", "415", "503"} if method == "post" else set()) | ({"404"} if "{id}" in path else set())
+            wanted |= {"409"} if path.endswith(("/ack", "/silence", "/resolve")) else {"400"} if path == "/v1/incidents" else set()
+            assert {status for status in operation["responses"] if status >= "400"} == wanted, (path, method)
+
+
+def schema(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+
+
+async def test_answers_fit_their_schemas_and_every_key_is_listed(document: dict[str, Any], desk: Desk) -> None:
+    """With an incident that has everything and one that has nothing."""
+    at = desk.clock.now()
+    await desk.journal.append(
+        [
+            so.opened(at),
+            so.suspected(at, IncidentId("INC-2")),
+            Acknowledged(at, so.INC, "ann", ""),
+            Silenced(at, so.INC, "ann", "known", at.utc + 60),
+            ResolveAsked(at, so.INC, "ann", "over"),
+            so.notified(at, 1),
+            so.failed(at, 1, "chat"),
+            so.deployed(at),
+        ]
+    )
+    known = desk.world.incidents.known
+    answers: list[tuple[str, Any]] = [
+        ("Status", status(desk)),
+        *(("Incidents", incident_list(desk, shown)) for shown in Shown),
+        *(("Incident", incident_story(desk, known[IncidentId(name)])) for name in ("INC-1", "INC-2")),
+        ("Deploy", marker_row(desk.world.incidents.deploys[0])),
+        (
+            "Deploys",
+            {"schema": "mailcanary.deploys/v1", "environment": "test", "deploys": [deploy_row(deploys(desk.world.incidents.deploys)[0])]},
+        ),
+    ]
+    for name, answer in answers:
+        jsonschema.validate(answer, schema(document, name))
+        assert list(unlisted(document, schema(document, name), answer)) == [], name
+
+
+def unlisted(document: dict[str, Any], node: dict[str, Any], value: Any) -> Iterator[str]:
+    """Keys of `value` that the schema does not require."""
+    parts = [resolved(document, part) for part in (resolved(document, node), *resolved(document, node).get("allOf", ()))]
+    parts += [
+        resolved(document, part) for each in parts for part in each.get("oneOf", ()) if resolved(document, part).get("type") != "null"
+    ]
+    parts += [resolved(document, part) for each in parts[1:] for part in each.get("allOf", ())]
+    if isinstance(value, dict):
+        properties = {key: below for part in parts for key, below in part.get("properties", {}).items()}
+        required = {key for part in parts for key in part.get("required", ())}
+        yield from value.keys() ^ required
+        for key, each in value.items():
+            if key in properties:
+                yield from unlisted(document, properties[key], each)
+    elif isinstance(value, list):
+        for each in value:
+            for part in parts:
+                if "items" in part:
+                    yield from unlisted(document, part["items"], each)
+
+
+def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    return document["components"]["schemas"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+
+
 def test_status_fits_its_schema(document: dict[str, Any], desk: Desk) -> None:
-    schema = document["components"]["schemas"]["Status"]
     answer = status(desk)
-    jsonschema.validate(answer, schema)
+    jsonschema.validate(answer, schema(document, "Status"))
     assert {route["route"] for route in answer["routes"]} == {"relay/a-1"}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**answer, "paused": True}, schema)
+        jsonschema.validate({**answer, "paused": True}, schema(document, "Status"))

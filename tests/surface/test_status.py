@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from monitor.model.facts import ProbePlanned
-from monitor.model.mail import BlindCause
+from monitor.model.facts import ProbePlanned, Stray
+from monitor.model.incident import IncidentId
+from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.submission import Declined, Reply, Step
 from monitor.ports import MailboxError
-from monitor.surface.status import status
+from monitor.surface.metrics import Vitals
+from monitor.surface.status import MOST_INCIDENTS, MOST_STRAYS, status
 from tests.stages.house import House, policy, seed
 from tests.stages.virtual import virtual
+from tests.surface import happenings as so
 
 
 @virtual
@@ -48,3 +52,81 @@ async def test_a_relay_that_quotes_the_recipient_does_not_put_it_here(tmp_path: 
     assert "550 5.1.1 <***@box.test>: no such user" in told and "seed1@" not in told
     (plan,) = house.facts(ProbePlanned)
     assert plan.story.refund_number not in told and plan.token not in told
+
+
+@virtual
+async def test_incidents_channels_deploys_and_the_configuration(tmp_path: Path) -> None:
+    house = House(so.with_channels(policy(tmp_path)))
+    at = house.clock.now()
+    await house.journal.append(
+        [
+            so.opened(at),
+            so.suspected(at, IncidentId("INC-2")),
+            so.opened(at, IncidentId("INC-3")),
+            so.resolved(at, IncidentId("INC-3")),
+            so.notified(at, 1),
+            so.failed(at.plus(1), 3, "chat", incident=IncidentId("INC-3")),
+            *(so.deployed(at, f"d-{number}") for number in range(7)),
+        ]
+    )
+    told = json.loads(json.dumps(status(house.desk, Vitals(reload_ok=False, reloaded_at=at.utc, heartbeat_at=at.utc + 1))))
+    assert (told["incidents"]["open"], told["incidents"]["suspected"]) == (1, 1)
+    first, second = told["incidents"]["list"]
+    assert (first["id"], first["state"], second["id"], second["state"]) == ("INC-1", "open", "INC-2", "suspected")
+    assert first.items() >= {"severity": "page", "symptom": "delivery_stalled", "scope": "path:relay", "since": at.plus(-100).iso()}.items()
+    assert told["channels"] == [
+        {"channel": "pager", "told_of": ["pages"], "last_success_at": at.iso(), "failing_since": None},
+        {"channel": "chat", "told_of": ["tickets"], "last_success_at": None, "failing_since": at.plus(1).iso()},
+    ]
+    assert told["notifications_pending"] == 2, "INC-3 opened and was resolved, and nobody has heard"
+    assert [deploy["deploy"] for deploy in told["deploys"]] == [f"d-{number}" for number in (6, 5, 4, 3, 2)]
+    hashed = house.policy.policy_hash
+    assert told["configuration"] == {"hash": hashed, "read_at": at.iso(), "last_reload_successful": False}
+    assert told["heartbeat_at"] == at.plus(1).iso() and told["stuck"] == []
+
+
+@virtual
+async def test_the_list_of_incidents_is_bounded_and_the_counts_are_not(tmp_path: Path) -> None:
+    house = House(policy(tmp_path))
+    at = house.clock.now()
+    await house.journal.append([so.opened(at, IncidentId(f"INC-{number}")) for number in range(1, MOST_INCIDENTS + 11)])
+    told = json.loads(json.dumps(status(house.desk)))["incidents"]
+    assert told["open"] == MOST_INCIDENTS + 10 and len(told["list"]) == MOST_INCIDENTS
+    assert told["list"][0]["id"] == f"INC-{MOST_INCIDENTS + 10}"
+
+
+@virtual
+async def test_a_green_route_that_nobody_looked_at_for_long_is_stale(tmp_path: Path) -> None:
+    house = House(policy(tmp_path, seeds=2))
+
+    def route(number: int) -> Any:
+        return json.loads(json.dumps(status(house.desk)))["routes"][number - 1]
+
+    async with house.running():
+        await house.sleep(10)
+        await house.probe(seed(1))
+        await house.sleep(30)
+        assert route(1)["verdict"] == "pass" and route(1)["stale"] is False and route(1)["last_evidence_at"] == route(1)["judged_at"]
+        assert route(2)["last_evidence_at"] is None and route(2)["stale"] is False, "the daemon has not said when it began"
+        await house.sleep(3600)
+        assert route(1)["verdict"] == "pass" and route(1)["stale"] is True
+
+
+@virtual
+async def test_a_stage_without_progress_is_named(tmp_path: Path) -> None:
+    house = House(policy(tmp_path))
+    house.desk.reading["judge"] = house.clock.now()
+    await house.sleep(3600)
+    assert status(house.desk)["stuck"] == ["judge"]
+
+
+@virtual
+async def test_strays_the_newest_first_and_nobodys_address(tmp_path: Path) -> None:
+    house = House(policy(tmp_path))
+    at = house.clock.now()
+    for number in range(MOST_STRAYS + 5):
+        why = f"refund mail {number} of someone@shop.test"
+        await house.journal.append([Stray(at.plus(number), seed(1), "Junk\x1b", f"digest {number}", "<id@x>", UNSAID, why)])
+    told = json.loads(json.dumps(status(house.desk)))["strays"]
+    assert len(told) == MOST_STRAYS and told[0]["why"] == f"refund mail {MOST_STRAYS + 4} of ***@shop.test"
+    assert (told[0]["mailbox"], told[0]["folder"], told[0]["at"]) == ("seed-1", "Junk\\x1b", at.plus(MOST_STRAYS + 4).iso())

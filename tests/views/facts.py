@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.model.address import Address, Domain
 from monitor.model.facts import KINDS, CleanedUp, Fact, Sighted
+from monitor.model.incident import IncidentId
 from monitor.model.instant import Instant
 from monitor.model.money import Money
 from monitor.model.probe import MailboxName, PathName, ProbeId
@@ -31,6 +32,7 @@ st.register_type_strategy(str, TEXTS)
 st.register_type_strategy(int, st.integers(-(2**53), 2**53))
 st.register_type_strategy(ProbeId, st.sampled_from([ProbeId("00000000000a"), ProbeId("00000000000b")]))
 st.register_type_strategy(MailboxName, st.sampled_from([MailboxName("gmail-1"), MailboxName("outlook-1")]))
+st.register_type_strategy(IncidentId, st.sampled_from([IncidentId("INC-1"), IncidentId("INC-2")]))
 st.register_type_strategy(PathName, st.sampled_from([PathName("app"), PathName("smtp")]))
 
 
@@ -46,5 +48,17 @@ def facts_of(kind: str) -> st.SearchStrategy[Any]:
 
 def histories() -> st.SearchStrategy[list[Fact | None]]:
     """Facts in any order; None: a kind of a newer image. What moves the view most comes most often."""
-    kinds = [*KINDS, "probe_planned", "probe_planned", "attempted", "attempted", "sighted", "sighted", "sighted", "closed", "looked"]
+    kinds = [
+        *KINDS,
+        "probe_planned",
+        "probe_planned",
+        "attempted",
+        "attempted",
+        "sighted",
+        "sighted",
+        "sighted",
+        "closed",
+        "looked",
+        "transition",
+    ]
     return st.lists(st.sampled_from(kinds).flatmap(facts_of) | st.none(), max_size=14)

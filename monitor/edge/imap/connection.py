@@ -240,8 +240,10 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         selects: bool = False,
         patient: bool = False,
         secures: bool = False,
+        resigned: bytes = b"*",
     ) -> Reply:
-        """One command to its tagged completion, within the timeout. On anything else the connection is gone."""
+        """One command to its tagged completion, within the timeout. On anything else the connection is gone. `resigned` answers a
+        challenge that we have no answer to."""
         exchange = self._begin(Exchange(self._tag(), verb, collect, selects, patient, secures))
         pieces = deque(turns((exchange.tag, verb.encode("ascii"), *arguments)))
         pieces.extend(answer + b"\r\n" for answer in answers_to_go_ahead)
@@ -257,7 +259,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                     elif patient and not challenges:
                         # Trap 12: a refusal may come as one more challenge and wait for an answer; * gives up (RFC 3501 section 6.2.2).
                         challenges.append(event)
-                        self._write(b"*\r\n")
+                        self._write(resigned + b"\r\n")
         except TimeoutError:
             raise self._silent(verb) from None
         except BaseException:

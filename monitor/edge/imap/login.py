@@ -14,6 +14,7 @@ from monitor.edge.imap import answers
 from monitor.edge.imap.connection import Connection
 from monitor.edge.imap.exchange import Reply
 from monitor.edge.imap.stream import escaped, string
+from monitor.edge.secret import fetch
 from monitor.edge.tls import TlsFileError
 from monitor.model.mail import BlindCause
 from monitor.model.policy import LoginMethod, MailboxPolicy, Security
@@ -30,7 +31,7 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 180), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 async def connect(policy: MailboxPolicy, timeout: float, secrets: Secrets, tls: TlsSource) -> Connection:
     """A connection that is logged in. Raises MailboxError, after which nothing is left open."""
     where = f"{policy.host}:{policy.port}"
-    password = _password(policy, secrets, where)
+    password = await _password(policy, secrets, where)
     if policy.security is Security.PLAIN and not _is_loopback_name(policy.host):
         raise _insecure(where)
     context = None if policy.security is Security.PLAIN else _context(policy, tls, where)
@@ -155,13 +156,14 @@ def _unreached(connection: Connection, error: Exception, policy: MailboxPolicy) 
 # --- who we are ---------------------------------------------------------------------------------------------------
 
 
-def _password(policy: MailboxPolicy, secrets: Secrets, where: str) -> str:
+async def _password(policy: MailboxPolicy, secrets: Secrets, where: str) -> str:
+    """Password or access token, read anew: a token that has expired is another one at the next login."""
     try:
-        password = secrets.read(policy.password)
+        password = await fetch(secrets, policy.password)
     except SecretError as error:
         raise MailboxError(BlindCause.MISCONFIGURED, f"{where}: {error}", f"provide the secret {policy.password}") from error
     for value, name in ((policy.username, "the username"), (password, f"the secret {policy.password}")):
-        if _FORBIDDEN & set(value):
+        if _FORBIDDEN & set(value) or (policy.login is LoginMethod.XOAUTH2 and "\1" in value):
             raise MailboxError(
                 BlindCause.MISCONFIGURED, f"{where}: {name} contains CR, LF or NUL; nothing was sent", f"correct {name} (a stray line end?)"
             )
@@ -173,20 +175,23 @@ async def _authenticate(connection: Connection, policy: MailboxPolicy, password:
     if not known & {"IMAP4REV1", "IMAP4REV2"}:  # trap 13: the library knows only the first
         raise connection.error(BlindCause.PROTOCOL, "the server names neither IMAP4rev1 nor IMAP4rev2 among its capabilities")
     connection.capabilities = frozenset()  # those after the login count (RFC 3501 section 7.1, CAPABILITY)
-    sasl = b64encode(f"\0{policy.username}\0{password}".encode())
+    sasl = _sasl(policy, password)
     connection.hidden = (password, escaped(password), sasl.decode())
+    mechanism = policy.login.value.upper()
     if policy.login is LoginMethod.LOGIN:
         if "LOGINDISABLED" in known:
             raise connection.error(
                 BlindCause.AUTH_REFUSED, "the server disables LOGIN on this connection", "use security: tls or starttls, or login: plain"
             )
         reply = await connection.run("LOGIN", string(policy.username.encode()), string(password.encode()), patient=True)
-    elif "AUTH=PLAIN" not in known:
-        raise connection.error(BlindCause.AUTH_REFUSED, "the server does not offer AUTH=PLAIN", "use login: login, or security: tls")
-    elif "SASL-IR" in known:  # RFC 4959: one round trip less
-        reply = await connection.run("AUTHENTICATE", b"PLAIN", sasl, patient=True)
+    elif f"AUTH={mechanism}" not in known:
+        mend = "use login: login, or security: tls" if policy.login is LoginMethod.PLAIN else "use login: login or plain, or security: tls"
+        raise connection.error(BlindCause.AUTH_REFUSED, f"the server does not offer AUTH={mechanism}", mend)
     else:
-        reply = await connection.run("AUTHENTICATE", b"PLAIN", answers_to_go_ahead=(sasl,), patient=True)
+        # XOAUTH2 tells the reason of a refusal in one more challenge, and wants an empty line for an answer.
+        resigned = b"" if policy.login is LoginMethod.XOAUTH2 else b"*"
+        first, then = ((sasl,), ()) if "SASL-IR" in known else ((), (sasl,))  # RFC 4959: one round trip less
+        reply = await connection.run("AUTHENTICATE", mechanism.encode(), *first, answers_to_go_ahead=then, patient=True, resigned=resigned)
     if not reply.ok:
         raise _refusal(connection, policy, reply)
     connection.hidden = ()
@@ -195,17 +200,23 @@ async def _authenticate(connection: Connection, policy: MailboxPolicy, password:
         await connection.run("CAPABILITY")
 
 
+def _sasl(policy: MailboxPolicy, password: str) -> bytes:
+    """The initial response: PLAIN (RFC 4616), or XOAUTH2 as Google and Microsoft define it."""
+    if policy.login is LoginMethod.XOAUTH2:
+        return b64encode(f"user={policy.username}\1auth=Bearer {password}\1\1".encode())
+    return b64encode(f"\0{policy.username}\0{password}".encode())
+
+
 def _refusal(connection: Connection, policy: MailboxPolicy, reply: Reply) -> MailboxError:
     said = connection.words(reply.said)
     if reply.challenges:  # trap 12: there the reason stands
         said = f"{said} ({'; '.join(connection.words(_decoded(challenge)) for challenge in reply.challenges)})"
     if temporary(reply):
         return connection.error(BlindCause.UNREACHABLE, f"login not possible now: {said}", "the watch tries again")
-    return connection.error(
-        BlindCause.AUTH_REFUSED,
-        f"login of {policy.username} refused: {said}",
-        f"check the username, the secret {policy.password}, and whether the provider wants an app password or IMAP switched on",
-    )
+    mend = f"check the username, the secret {policy.password}, and whether the provider wants an app password or IMAP switched on"
+    if policy.login is LoginMethod.XOAUTH2:
+        mend = f"the access token was refused: renew it ({policy.password}), and check the username and that IMAP is switched on"
+    return connection.error(BlindCause.AUTH_REFUSED, f"login of {policy.username} refused: {said}", mend)
 
 
 def _decoded(challenge: bytes) -> bytes:

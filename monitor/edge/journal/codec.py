@@ -22,8 +22,8 @@ def kind_of(fact: Fact) -> str:
 
 
 def key_of(fact: Fact) -> str:
-    """What groups a fact with its like: the probe, the mailbox, or nothing."""
-    return str(getattr(fact, "probe", getattr(fact, "mailbox", "")))
+    """What groups a fact with its like: the probe, the mailbox, the incident, or nothing."""
+    return str(getattr(fact, "probe", getattr(fact, "mailbox", getattr(fact, "incident", ""))))
 
 
 def encode(value: object) -> bytes:

@@ -1,36 +1,82 @@
-"""What leaves the journal, in small steps: the daemon never stops for it."""
+"""What leaves the journal, in small steps: the daemon never stops for it.
+
+Nothing leaves that something kept rests on: the evidence of a verdict that is no pass, the facts behind an open incident, and what people
+have not been told yet.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from dataclasses import dataclass
 
 from monitor.model.policy import RetentionPolicy
 
 STEP = 200  # probes, or rows, in one call
+DAY = 86_400.0
+_REST = 7 * DAY  # seconds after which no verdict is given any more that could rest on a fact: longer than any watch window
+
 # what only the views needed; a mark that is gone means that a folder is read again from the oldest open probe on
 _FLEETING = ("looked", "scanned", "foreign", "clock_jumped", "watch_blind", "watch_restored", "started")
+_TOLD = ("stray", "tripped", "deploy_marked", "reloaded", "reload_refused")  # by themselves, as long as failures
+_INCIDENT = ("transition", "notified", "notify_failed", "acknowledged", "silenced", "resolve_asked", "noted")  # the whole story or nothing
 
-_PASSED = """
+# max() picks the row that the other columns come from (https://www.sqlite.org/lang_select.html#bareagg)
+_LATEST = """SELECT key, max(seq) AS seq, at, json_extract(CAST(body AS TEXT), '$.phase') AS phase
+  FROM facts WHERE kind = 'transition' GROUP BY key"""
+_OVER = "('resolved', 'cleared')"
+_BEHIND = f"""SELECT e.value FROM facts AS t, json_each(CAST(t.body AS TEXT), '$.evidence') AS e
+  WHERE t.kind = 'transition' AND t.key IN (SELECT key FROM ({_LATEST}) WHERE phase NOT IN {_OVER})"""  # noqa: S608 - constants
+_BEHIND_KEYS = f"SELECT key FROM facts WHERE seq IN ({_BEHIND})"  # noqa: S608
+
+_PASSED = f"""
 SELECT key FROM facts AS f WHERE kind = 'judged' AND at < :before AND json_extract(CAST(body AS TEXT), '$.revision') = 0
   AND EXISTS (SELECT 1 FROM facts AS c WHERE c.key = f.key AND c.kind = 'closed')
   AND NOT EXISTS (SELECT 1 FROM facts AS g WHERE g.key = f.key AND g.kind = 'judged'
                   AND json_extract(CAST(g.body AS TEXT), '$.verdict') <> 'pass')
-ORDER BY at LIMIT :step"""
-_ENDED = "SELECT key FROM facts WHERE kind IN ('closed', 'withdrawn') AND at < :before ORDER BY at LIMIT :step"
+  AND key NOT IN ({_BEHIND_KEYS})
+ORDER BY at LIMIT :step"""  # noqa: S608
+_ENDED = f"""SELECT key FROM facts WHERE kind IN ('closed', 'withdrawn') AND at < :before AND key NOT IN ({_BEHIND_KEYS})
+ORDER BY at LIMIT :step"""  # noqa: S608
+_STORIES = f"""
+SELECT key FROM ({_LATEST}) AS i WHERE at < :before AND phase IN {_OVER}
+  AND NOT EXISTS (
+    SELECT 1 FROM facts AS t WHERE t.key = i.key AND t.kind = 'transition'
+      AND json_extract(CAST(t.body AS TEXT), '$.phase') IN ('opened', 'grown', 'flapping', 'resolved')
+      AND EXISTS (SELECT 1 FROM facts AS n WHERE n.key = i.key AND n.kind = 'notify_failed'
+                  AND json_extract(CAST(n.body AS TEXT), '$.about') = t.seq)
+      AND NOT EXISTS (SELECT 1 FROM facts AS n WHERE n.key = i.key AND n.kind IN ('notified', 'notify_failed')
+                      AND json_extract(CAST(n.body AS TEXT), '$.about') = t.seq
+                      AND (n.kind = 'notified' OR json_extract(CAST(n.body AS TEXT), '$.retry_in') IS NULL)))
+LIMIT :step"""  # noqa: S608
+_EVIDENCE = """
+SELECT e.value FROM facts AS j, json_each(CAST(j.body AS TEXT), '$.evidence') AS e
+  WHERE j.kind = 'judged' AND j.at BETWEEN ? AND ? AND json_extract(CAST(j.body AS TEXT), '$.verdict') <> 'pass'"""
 
 
-def retire(db: sqlite3.Connection, policy: RetentionPolicy, now: float) -> int:
+@dataclass(slots=True)
+class Sweep:
+    """How far fleeting facts have been gone through: what was kept as evidence is looked at again a day later."""
+
+    after: int = 0
+    began: float = 0.0
+
+
+def retire(db: sqlite3.Connection, policy: RetentionPolicy, now: float, sweep: Sweep) -> int:
     """One step: passes past their time, anything past the time of failures, then, while the file is over its cap, the oldest passes, and
     when there are none the oldest of what only the views needed: a flood of forged mail must not fill the disk.
 
     A probe that is still watched (not closed) is never retired. Returns how many facts were deleted.
     """
-    gone = _delete_probes(db, _PASSED, now - policy.passes)
-    gone += _delete_probes(db, _ENDED, now - policy.failures)
-    gone += _delete_kinds(db, _FLEETING, now - policy.passes)
-    gone += _delete_kinds(db, ("stray",), now - policy.failures)
+    if abs(now - sweep.began) > DAY:
+        sweep.after, sweep.began = 0, now
+    gone = _delete_by_key(db, _PASSED, now - policy.passes)
+    gone += _delete_by_key(db, _ENDED, now - policy.failures)
+    gone += _delete_by_key(db, _STORIES, now - policy.failures)
+    gone += _delete_fleeting(db, now - policy.passes, sweep)
+    gone += _delete_told(db, now - policy.failures)
     if size(db) > policy.max_bytes:
-        gone += _delete_probes(db, _PASSED, now) or _delete_kinds(db, _FLEETING, now)
+        gone += _delete_by_key(db, _PASSED, now) or _delete_fleeting(db, now, sweep)
     if gone:
         db.executescript("PRAGMA incremental_vacuum(256)")  # execute() would step it once: one page
     return gone
@@ -42,15 +88,33 @@ def size(db: sqlite3.Connection) -> int:
     return int((pages - free) * page)
 
 
-def _delete_kinds(db: sqlite3.Connection, kinds: tuple[str, ...], before: float) -> int:
-    marks = ", ".join("?" * len(kinds))
-    query = f"DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE kind IN ({marks}) AND at < ? ORDER BY seq LIMIT ?)"  # noqa: S608 - only marks
-    return db.execute(query, (*kinds, before, STEP * 10)).rowcount
+def _delete_told(db: sqlite3.Connection, before: float) -> int:
+    query = f"""DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE kind IN ({_marks(_TOLD)}) AND at < ?
+      AND seq NOT IN ({_BEHIND}) ORDER BY seq LIMIT ?)"""  # noqa: S608 - only marks and constants
+    return db.execute(query, (*_TOLD, before, STEP * 10)).rowcount
 
 
-def _delete_probes(db: sqlite3.Connection, query: str, before: float) -> int:
+def _delete_fleeting(db: sqlite3.Connection, before: float, sweep: Sweep) -> int:
+    """The next of them, but for those that a verdict which is kept, or an open incident, rests on."""
+    found = f"SELECT seq, at FROM facts WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+    rows = db.execute(found, (*_FLEETING, before, sweep.after, STEP * 10)).fetchall()
+    if not rows:
+        return 0
+    times = [at for _, at in rows]
+    kept = {seq for (seq,) in db.execute(_EVIDENCE, (min(times) - _REST, max(times) + _REST))} | {seq for (seq,) in db.execute(_BEHIND)}
+    gone = json.dumps([seq for seq, _ in rows if seq not in kept])
+    deleted = db.execute("DELETE FROM facts WHERE seq IN (SELECT value FROM json_each(?))", (gone,)).rowcount
+    sweep.after = rows[-1][0]
+    return deleted
+
+
+def _delete_by_key(db: sqlite3.Connection, query: str, before: float) -> int:
+    """All facts of the probes, or incidents, that the query finds."""
     keys = [row[0] for row in db.execute(query, {"before": before, "step": STEP})]
     if not keys:
         return 0
-    marks = ", ".join("?" * len(keys))
-    return db.execute(f"DELETE FROM facts WHERE key IN ({marks})", keys).rowcount  # noqa: S608 - only marks
+    return db.execute(f"DELETE FROM facts WHERE key IN ({_marks(keys)})", keys).rowcount  # noqa: S608 - only marks
+
+
+def _marks(values: tuple[str, ...] | list[str]) -> str:
+    return ", ".join("?" * len(values))

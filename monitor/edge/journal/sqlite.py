@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from monitor.edge.journal import retention
 from monitor.edge.journal.codec import SCHEMA, decode_fact, decode_view, encode, key_of, kind_of, shape_of
+from monitor.edge.journal.place import JournalError, take
 from monitor.edge.journal.tail import Tail
 from monitor.model.facts import Entry, Fact
 from monitor.model.policy import RetentionPolicy
@@ -35,10 +33,7 @@ class View(Protocol):
 
 V = TypeVar("V", bound=View)
 
-MOUNTS = Path("/proc/self/mounts")
-_OCTAL = re.compile(r"\\([0-7]{3})")  # how it spells space, tab, newline and backslash; nothing else is escaped
 MAX_WAITING = 10_000  # appends in the queue; more and append() raises JournalUnwritable("overloaded")
-NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs", "afs", "lustre"}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -48,10 +43,6 @@ CREATE INDEX IF NOT EXISTS facts_by_key ON facts (key);
 CREATE INDEX IF NOT EXISTS facts_by_kind_at ON facts (kind, at);
 CREATE TABLE IF NOT EXISTS snapshots (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL);
 """
-
-
-class JournalError(Exception):
-    """The journal cannot be opened; the text says where, why and the mend. Exit 4."""
 
 
 _Row = tuple[Fact, str, str, float, bytes]  # the fact, its kind, key and instant, and its body
@@ -64,13 +55,16 @@ class SqliteJournal:
     def __init__(self, directory: Path) -> None:
         """Take the lock and open `directory/journal.sqlite3`, making the directory (0700) if need be. Raises JournalError."""
         self.path = directory / "journal.sqlite3"
-        self._lock = _take_lock(directory)
+        self._lock = take(directory)
         self._tail = Tail()
         self._waiting: _Batch = []
+        self._sweep = retention.Sweep()
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         try:
             self._db = _open(self.path)
+            opened = self.path.stat()
+            self._identity = (opened.st_dev, opened.st_ino)
             row = self._db.execute("SELECT coalesce(max(seq), 0), coalesce(max(schema), 0) FROM facts").fetchone()
             sequence = self._db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'facts'").fetchone()
         except (sqlite3.Error, OSError) as error:
@@ -157,8 +151,13 @@ class SqliteJournal:
         return await self._in_thread(self._retire, policy, now)
 
     async def size(self) -> int:
-        """Bytes in use."""
-        return await self._in_thread(retention.size, self._db)
+        """Bytes in use. Raises JournalUnwritable when the file cannot be read any more."""
+        return await self._in_thread(self._size)
+
+    async def verify(self) -> None:
+        """Is what we write still what a restart would read? Raises JournalError when the file is gone, another, or damaged: SQLite goes on
+        in its cache and in a deleted file without a word."""
+        await self._in_thread(self._verify, self._tail.last)
 
     async def close(self) -> None:
         """Let the queue run empty, checkpoint, release the lock."""
@@ -223,7 +222,34 @@ class SqliteJournal:
 
     def _retire(self, policy: RetentionPolicy, now: float) -> int:
         try:
-            return retention.retire(self._db, policy, now)
+            return retention.retire(self._db, policy, now, self._sweep)
+        except sqlite3.Error as error:
+            raise JournalUnwritable(f"{self.path}: {error}") from None
+
+    def _verify(self, last: int) -> None:
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise JournalError(
+                f"{self.path}: the journal is gone while it is in use ({error.strerror}); restore it, or start without it"
+            ) from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise JournalError(
+                f"{self.path}: another file has taken the journal's place while it was in use; restart with the one that is right"
+            )
+        try:
+            with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                row = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+        except sqlite3.OperationalError:  # busy, or no file descriptor is left: says nothing about the file
+            return
+        except sqlite3.DatabaseError as error:
+            raise JournalError(_unreadable(self.path, error)) from None
+        if row[0] < last:
+            raise JournalError(_unreadable(self.path, f"fact {last} was committed, and {row[0]} is the last that can be read"))
+
+    def _size(self) -> int:
+        try:
+            return retention.size(self._db)
         except sqlite3.Error as error:
             raise JournalUnwritable(f"{self.path}: {error}") from None
 
@@ -253,37 +279,3 @@ def _open(path: Path) -> sqlite3.Connection:
 def _unreadable(path: Path, why: object) -> str:
     reason = " ".join(str(why).split())  # SQLite's own findings have several lines
     return f"{path}: the journal cannot be read ({reason}); restore it from a backup, or move it away to start without history"
-
-
-def _take_lock(directory: Path) -> IO[bytes]:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kind = _filesystem(directory)
-        if kind in NETWORK_FILESYSTEMS:
-            raise JournalError(f"{directory}: is on {kind}, a network filesystem, where locks cannot be trusted; use a local volume")
-        (directory / "lock").touch(0o600)
-        lock = (directory / "lock").open("ab")
-    except OSError as error:
-        raise JournalError(f"{directory}: {error.strerror}; state_dir must be a writable local directory") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise JournalError(f"{directory}: another mailcanary runs on this journal; stop it, or give this one its own state_dir") from None
-    return lock
-
-
-def _filesystem(directory: Path) -> str:
-    """The type of the filesystem that holds `directory`, by the longest matching mount point."""
-    best, kind = "", ""
-    real = os.path.realpath(directory)
-    try:
-        with MOUNTS.open("rb") as mounts:
-            for line in mounts:
-                _, escaped, fstype, *_ = os.fsdecode(line).split(" ")
-                point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), escaped)
-                if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
-                    best, kind = point, fstype
-    except OSError:
-        return ""
-    return kind

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from monitor.model.facts import Entry
 
-RECENT = 20_000  # a reader further behind than this reads from the disk
+RECENT = 2_000  # a reader further behind than this reads from the disk
 
 
 class Tail:

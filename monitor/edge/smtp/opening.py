@@ -6,14 +6,15 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aiosmtplib
 
 from monitor.edge.reply import clean, shapes, smtp_reply
+from monitor.edge.secret import fetch
 from monitor.edge.smtp.line import Course, Ended, Line, refused
 from monitor.edge.tls import TlsFileError
-from monitor.model.policy import Security, SmtpPath
+from monitor.model.policy import LoginMethod, Security, SmtpPath
 from monitor.model.submission import Misconfigured, Step, Unreached
 from monitor.ports import SecretError, Secrets
 
@@ -39,7 +40,7 @@ class Opener:
         if not re.fullmatch(r"[!-~]+", self._local_hostname):
             raise Ended(Misconfigured(Step.CONNECT, "helo is no host name", "set helo of this path to the host name of this machine"))
         context = self._context()
-        credentials = self._credentials()
+        credentials = await self._credentials()
         client = aiosmtplib.SMTP(
             hostname=via.host,
             port=via.port,
@@ -76,16 +77,20 @@ class Opener:
             detail = clean(f"cannot use {self._via.ca_file or 'the CA certificates of this system'}: {error}")
             raise Ended(Misconfigured(Step.TLS, detail, "let ca_file of this path name a readable PEM file")) from None
 
-    def _credentials(self) -> tuple[str, str] | None:
+    async def _credentials(self) -> tuple[str, str] | None:
         via = self._via
         if via.username is None:
             return None
         if via.password is None:
             raise Ended(Misconfigured(Step.AUTH, "the path has a username but no password", "give it a password, or no username"))
         try:
-            return via.username, self._secrets.read(via.password)
+            password = await fetch(self._secrets, via.password)
         except SecretError as error:
             raise Ended(Misconfigured(Step.AUTH, clean(str(error)), f"make the secret {via.password} readable")) from None
+        if via.login is LoginMethod.XOAUTH2 and re.search(r"[\x00-\x1f\x7f]", via.username + password):
+            detail = f"the username or the access token {via.password} contains a control character; nothing was sent"
+            raise Ended(Misconfigured(Step.AUTH, detail, "correct it (a stray line end?)"))
+        return via.username, password
 
     async def _connect(self, line: Line, course: Course) -> None:
         try:
@@ -114,13 +119,7 @@ class Opener:
         if self._via.security is Security.PLAIN and not is_loopback(client.get_transport_info("peername")):
             detail = f"{self.where}: no password is sent to another host over an unencrypted connection"
             raise Ended(Misconfigured(Step.AUTH, detail, "set security of this path to starttls or tls, or remove the username"))
-        logins = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
-        offered = client.server_auth_methods
-        login = next((logins[name] for name in logins if name in offered), None)
-        if login is None:
-            said = f"only AUTH {' '.join(offered)}" if offered else "no AUTH"
-            detail = f"{self.where}: the relay offers {said}"
-            raise Ended(Misconfigured(Step.AUTH, clean(detail), "use the relay's submission port with TLS, or remove the username"))
+        login = self._mechanism(client)
         line.hidden = shapes(password, f"\0{user}\0{password}")
         try:
             await line.ask(login, user, password)
@@ -130,8 +129,25 @@ class Opener:
             reply = smtp_reply(refusal.code, text)
             if refusal.code in _CREDENTIALS_REFUSED:
                 mend = f"check the username {user} and the secret {self._via.password}"
+                if self._via.login is LoginMethod.XOAUTH2:
+                    mend = f"the access token was refused: renew it ({self._via.password}), and check the username {user}"
                 raise Ended(Misconfigured(Step.AUTH, f"{self.where}: {reply}", mend)) from None
             raise refused(Step.AUTH, reply) from None
+
+    def _mechanism(self, client: aiosmtplib.SMTP) -> Callable[[str, str], Awaitable[object]]:
+        """The way to log in that this path wants and the relay offers."""
+        passwords = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+        logins = {"xoauth2": client.auth_xoauth2} if self._via.login is LoginMethod.XOAUTH2 else passwords
+        offered = client.server_auth_methods
+        for name, login in logins.items():
+            if name in offered:
+                return login
+        said = f"only AUTH {' '.join(offered)}" if offered else "no AUTH"
+        detail = f"{self.where}: the relay offers {said}"
+        mend = "use the relay's submission port with TLS, or remove the username"
+        if self._via.login is LoginMethod.XOAUTH2:
+            mend = "use the relay's submission port with TLS, or login: password"
+        raise Ended(Misconfigured(Step.AUTH, clean(detail), mend))
 
 
 def _host_name() -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiosmtplib
 
-from monitor.edge.reply import queue_id
+from monitor.edge.dkim import DkimSigner
+from monitor.edge.reply import clean, queue_id
 from monitor.edge.smtp.line import Course, Ended, Garbled, Line, told
 from monitor.edge.smtp.opening import Opener, TlsSource
 from monitor.model.address import NotASeed, SeedList
 from monitor.model.policy import PathPolicy, SmtpPath
 from monitor.model.submission import MailSubmission, Misconfigured, Outcome, Postponed, Reply, Step, Submission, Taken
-from monitor.ports import Secrets
+from monitor.ports import SecretError, Secrets, Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class SmtpSubmitter:
         if not isinstance(policy.via, SmtpPath):
             raise TypeError(f"path {policy.name} is no smtp path")
         self._opener = Opener(policy.via, secrets, tls)
+        self._signer: Signer | None = DkimSigner(policy.via.dkim, secrets) if policy.via.dkim else None
         self._seeds = seeds
         self._limits = limits or Limits()
         self._slots = asyncio.Semaphore(self._limits.connections)
@@ -56,7 +58,7 @@ class SmtpSubmitter:
         course = Course()
         try:
             async with asyncio.timeout(deadline), self._slots:
-                return await self._attempt(submission, course)
+                return await self._attempt(replace(submission, message=await self._signed(submission.message)), course)
         except Ended as end:
             return end.outcome
         except NotASeed:
@@ -70,6 +72,7 @@ class SmtpSubmitter:
         course = Course()
         try:
             async with asyncio.timeout(deadline):
+                await self._signed(b"From: nobody\r\n\r\n")
                 self._keep(await self._opener.open(course))
         except Ended as end:
             return end.outcome
@@ -85,6 +88,16 @@ class SmtpSubmitter:
             self._dismiss(self._idle.pop())
         while self._farewells:
             await asyncio.wait(self._farewells)
+
+    async def _signed(self, message: bytes) -> bytes:
+        """The last thing that is done to a message before the wire."""
+        if self._signer is None:
+            return message
+        try:
+            return await asyncio.to_thread(self._signer.sign, message)
+        except SecretError as error:
+            mend = "make the key of dkim of this path readable, a private RSA key in PEM"
+            raise Ended(Misconfigured(Step.DATA, clean(str(error)), mend)) from None
 
     async def _attempt(self, submission: MailSubmission, course: Course) -> Outcome:
         line = self._kept()

@@ -9,6 +9,9 @@ put above; a lower trusted header only adds methods that no higher one reports (
 obliges the receiver to remove what strangers wrote in its name). Within a header: dkim is pass if any signature passes, else the first
 one reported; spf is the result for smtp.mailfrom if there is one, else the first; dmarc is the first. Words from before RFC 8601 are
 translated; a result that is no such word is not a report.
+
+Whose name. A pass says only that *some* domain sent the mail. `vouching` asks about one domain, the author's: of each method only results
+for an aligned domain count (RFC 9989: header.d, smtp.mailfrom, header.from), and one that names no domain counts for none.
 """
 
 from __future__ import annotations
@@ -28,7 +31,19 @@ _MAX_COMMENT = 2000  # characters of a comment or a quoted string; a longer one 
 _COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
 _RESULT = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)(?:\s*/\s*[0-9]+)?\s*=\s*([A-Za-z]+)\b(.*)", re.DOTALL)
-_MAILFROM = re.compile(r"\bsmtp\s*\.\s*mail(?:from)?\s*=", re.IGNORECASE)
+
+
+def _property(name: str) -> re.Pattern[str]:
+    # Only at the start of a word: header.i and smtp.mailfrom bear what the sender wrote, and a local part may contain header.d=.
+    return re.compile(rf"(?<!\S){name}\s*=\s*([^\s;]*)", re.IGNORECASE)
+
+
+_MAILFROM = _property(r"smtp\s*\.\s*mail(?:from)?")
+_NAMES = {  # where a method names the domain that it speaks of, the best first
+    "spf": (_MAILFROM,),
+    "dkim": (_property(r"header\s*\.\s*d"), _property(r"header\s*\.\s*i")),
+    "dmarc": (_property(r"header\s*\.\s*from"),),
+}
 _AUTHSERV_ID = re.compile(r"\s*(\"\"|[^\s=;]+)\s*(?:[0-9]+\s*)?\Z")
 _SPELLED = {result.value: result for result in AuthResult if result is not AuthResult.ABSENT} | {
     "hardfail": AuthResult.FAIL,
@@ -55,17 +70,39 @@ class Header:
             return next((result for result, rest in reported if _MAILFROM.search(rest)), reported[0][0])
         return reported[0][0]
 
+    def about(self, method: str, domain: str) -> AuthResult | None:
+        """What is said of this domain or one aligned with it: pass if anything passes, else the first; ABSENT if only of others."""
+        reported = [(result, rest) for name, result, rest in self.results if name == method]
+        if not reported:
+            return None
+        said = [result for result, rest in reported if aligned(_named(method, rest), domain)]
+        return AuthResult.PASS if AuthResult.PASS in said else said[0] if said else AuthResult.ABSENT
+
 
 def authentication(headers: Sequence[str], trusted: Sequence[str]) -> Authentication:
     """The results that the trusted headers report; `headers` are the values of Authentication-Results, topmost first."""
-    believed = []
-    for position, value in enumerate(headers[:MAX_HEADERS]):
-        header = parse(value)
-        if any(_covers(entry.strip().lower().rstrip("."), header.authserv_id.lower().rstrip("."), position) for entry in trusted):
-            believed.append(header)
+    believed = _believed(headers, trusted)
     if not believed:
         return UNSAID
-    return Authentication(_merged(believed, "spf"), _merged(believed, "dkim"), _merged(believed, "dmarc"), believed[0].authserv_id)
+    spf, dkim, dmarc = (_first(header.of(method) for header in believed) for method in ("spf", "dkim", "dmarc"))
+    return Authentication(spf, dkim, dmarc, believed[0].authserv_id)
+
+
+def vouching(headers: Sequence[str], trusted: Sequence[str], domain: str) -> Authentication:
+    """The same, but only as far as the results speak of `domain`: a stranger's own signature is ABSENT here."""
+    believed = _believed(headers, trusted)
+    if not believed:
+        return UNSAID
+    spf, dkim, dmarc = (_first(header.about(method, domain) for header in believed) for method in ("spf", "dkim", "dmarc"))
+    return Authentication(spf, dkim, dmarc, believed[0].authserv_id)
+
+
+def aligned(one: str, other: str) -> bool:
+    """Relaxed alignment (RFC 9989) without a list of public suffixes: the same domain, or one lies below the other. A name of one label
+    is a registry's."""
+    one, other = one.lower().rstrip("."), other.lower().rstrip(".")
+    short, long = sorted((one, other), key=len)
+    return "." in short and (short == long or long.endswith("." + short))
 
 
 def parse(value: str) -> Header:
@@ -81,8 +118,26 @@ def parse(value: str) -> Header:
     return Header(authserv_id, tuple(results))
 
 
-def _merged(headers: Iterable[Header], method: str) -> AuthResult:
-    return next((result for header in headers if (result := header.of(method)) is not None), AuthResult.ABSENT)
+def _believed(headers: Sequence[str], trusted: Sequence[str]) -> list[Header]:
+    believed = []
+    for position, value in enumerate(headers[:MAX_HEADERS]):
+        header = parse(value)
+        if any(_covers(entry.strip().lower().rstrip("."), header.authserv_id.lower().rstrip("."), position) for entry in trusted):
+            believed.append(header)
+    return believed
+
+
+def _first(results: Iterable[AuthResult | None]) -> AuthResult:
+    """The topmost header that reports the method has the word, also when what it says is about somebody else."""
+    return next((result for result in results if result is not None), AuthResult.ABSENT)
+
+
+def _named(method: str, rest: str) -> str:
+    """The domain that a result speaks of; empty when it says none."""
+    for pattern in _NAMES[method]:
+        if found := pattern.search(rest):
+            return found[1].strip("<>").rpartition("@")[2]
+    return ""
 
 
 def _covers(entry: str, authserv_id: str, position: int) -> bool:

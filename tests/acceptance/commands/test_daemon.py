@@ -168,7 +168,7 @@ async def test_sighup_does_not_kill(world: World, begin: Begin) -> None:
     world.only("aurora-1")
     async with running(world, begin) as daemon:
         daemon.process.send_signal(signal.SIGHUP)
-        await daemon.line("not_reloaded")
+        await daemon.line("reloaded")
         assert await daemon.stop() == 0
 
 
@@ -176,8 +176,8 @@ async def test_demo(call: Call) -> None:
     said = await call("demo")
     assert said.code == 0, said.out + said.err
     story = [line for line in said.out.splitlines() if "seen after" in line]
-    assert len(story) == 3
-    assert "every route passes" in story[0] and "misrouted, found in `holding`" in story[1] and "passes again" in story[2]
+    promised = ("every route passes", "on-call is paged", "misrouted, found in `holding`", "passes again", "told that it is over")
+    assert len(story) == len(promised) and all(what in line for what, line in zip(promised, story, strict=True)), story
     assert "app/aurora-1: misrouted, arrived in INBOX of mailbox holding, and not in aurora-1" in said.out
 
 
@@ -196,7 +196,7 @@ async def test_a_demo_whose_act_does_not_happen_exits_1(environment: dict[str, s
     )
     async with asyncio.timeout(WITHIN):
         out, _ = await process.communicate()
-    assert process.returncode == 1 and b"NOT SEEN within 8 s: every app route is misrouted" in out
+    assert process.returncode == 1 and b"NOT SEEN within 8 s: on-call is paged" in out
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.edge.journal import JournalError, SqliteJournal, sqlite, tail
+from monitor.edge.journal import JournalError, SqliteJournal, place, sqlite, tail
 from monitor.edge.journal.codec import encode
 from monitor.model.facts import Fact, Paused, Resumed
 from monitor.ports import JournalUnwritable
@@ -205,7 +205,7 @@ class TestOwnership:
         lines = [f"source {line.format(dir=escaped, parent=tmp_path)} rw,relatime 0 0" for line in ["/ ext4", *mounts.split("|")]]
         table = tmp_path / "mounts"
         table.write_text("\n".join(lines) + "\n")
-        monkeypatch.setattr(sqlite, "MOUNTS", table)
+        monkeypatch.setattr(place, "MOUNTS", table)
         if refused is None:
             await SqliteJournal(home).close()
             return
@@ -213,7 +213,7 @@ class TestOwnership:
             SqliteJournal(home)
 
     async def test_without_a_mount_table(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sqlite, "MOUNTS", tmp_path / "none")
+        monkeypatch.setattr(place, "MOUNTS", tmp_path / "none")
         await SqliteJournal(tmp_path / "state").close()
 
     def test_the_directory_is_a_file(self, tmp_path: Path) -> None:

@@ -1,0 +1,244 @@
+"""The one place where a transition is put into words for people. What peers and persons wrote is masked and escaped here; nothing is
+obeyed. Plain text, UTC, and short enough for every channel."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from monitor.model.facts import Transition
+from monitor.model.incident import EVERYWHERE, IncidentId, Phase, ScopeKind, Severity
+from monitor.model.instant import Instant
+from monitor.model.notice import Call, Notice
+from monitor.model.policy import Policy
+from monitor.model.verdict import Symptom
+from monitor.rules.deploys import worded
+from monitor.rules.plain import plain
+from monitor.rules.words import lapse
+
+LONGEST = 1_024  # characters of title and text together
+LONGEST_TITLE = 200
+LONGEST_LINE = 240
+LONGEST_NAME = 64  # of the environment, in a title
+LONGEST_ADVICE = 200
+LONGEST_NEXT = 320  # an advice and a command
+LONGEST_KEY = 255
+LONGEST_LINK = 300  # a longer one stands beside the text only
+KEPT_FREE = 260  # for what broke, before a link to the incident or the dedup key gets room
+SHORTEST_CUT = 48  # a line that had to be cut keeps so much
+SHOWN = 4  # providers of a title
+
+TITLES: dict[Symptom, str] = {
+    Symptom.DELIVERY_MISSING: "Refund confirmations not arriving",
+    Symptom.DELIVERY_LATE: "Refund confirmations arriving late",
+    Symptom.DELIVERY_STALLED: "Refund confirmations overdue, none arriving",
+    Symptom.MISROUTED: "Refund confirmations going to the wrong mailbox",
+    Symptom.BOUNCED: "Refund confirmations coming back undelivered",
+    Symptom.SPAM_PLACEMENT: "Refund confirmations landing in spam",
+    Symptom.MISFILED: "Refund confirmations filed outside INBOX",
+    Symptom.SMTP_REJECT: "Refund confirmations not taken for delivery",
+    Symptom.CONTENT_WRONG: "Refund confirmations saying something wrong",
+    Symptom.DUPLICATE: "Refund confirmations arriving more than once",
+    Symptom.AUTH: "Refund confirmations not authenticated",
+    Symptom.MAILBOX_BLIND: "Seed mailbox cannot be looked into",
+    Symptom.SUBMIT_BLIND: "Probes cannot be submitted",
+    Symptom.BUDGET: "Daily probe budget used up",
+    Symptom.BASELINE: "No sound baseline to compare with",
+    Symptom.MONITOR: "The monitor itself is in trouble",
+    Symptom.STRAY: "Refund mail where none must ever come",
+}
+
+
+def render(transition: Transition, policy: Policy, key: str, call: Call, after_silence: bool = False) -> Notice:
+    """The notice of one transition; `key` is its idempotency key. Total: whatever stands in the transition, the notice is in bounds.
+
+    `after_silence`: it is told again because a silence ended while the incident was still open.
+    """
+    over = call is Call.RESOLVE
+    brand = "RESOLVED" if over else transition.severity.value.upper()
+    mark = _mark(transition, over, after_silence)
+    whom = _whom(transition)
+    about = f"{mark}{TITLES[transition.symptom]}{f': {whom}' if whom else ''}"
+    span = lapse(max(0.0, transition.at.seconds_since(transition.since)))
+    since = _clock(transition.since, transition.at)
+    when = f"{since} to {_clock(transition.at)}, {span}" if over else f"since {since}"
+    head = f"[{brand}][{_cut(plain(policy.environment), LONGEST_NAME)}] "
+    title = head + _cut(about, LONGEST_TITLE - len(head) - len(when) - 3) + f" ({when})"
+    incident_url, runbook_url = _links(policy, transition.incident, transition.symptom)
+    lines = _over(transition, span) if over else _broke(transition, span, after_silence)
+    show = f"mailcanary incident show {transition.incident}"
+    advice = transition.diagnosis.next_step if transition.diagnosis and not over else ""
+    following = f"1) {_cut(plain(advice), LONGEST_ADVICE)}  2) {show}" if advice else show
+    dedup = dedup_key(policy.environment, transition.symptom, str(transition.scope))
+    return Notice(
+        key=key,
+        dedup_key=dedup,
+        call=call,
+        incident=transition.incident,
+        episode=transition.episode,
+        severity=transition.severity,
+        symptom=transition.symptom,
+        scope=str(transition.scope),
+        environment=policy.environment,
+        title=title,
+        text=_fitted(title, lines, following, incident_url, runbook_url, dedup),
+        began=transition.since,
+        ended=transition.at if over else None,
+        incident_url=incident_url,
+        runbook_url=runbook_url,
+    )
+
+
+def render_test(policy: Policy, key: str, now: Instant) -> Notice:
+    """A notice that says of itself that it is a test: nothing is broken and nobody has to get up."""
+    dedup = dedup_key(policy.environment, Symptom.MONITOR, "test")
+    title = f"[TEST][{_cut(plain(policy.environment), LONGEST_NAME)}] mailcanary can tell you about incidents ({_clock(now)})"
+    lines = [("Broke", "nothing: this is a test of the channel"), ("By", f"mailcanary notify test, instance {plain(policy.instance)}")]
+    incident, runbook_url = IncidentId("INC-0"), _links(policy, IncidentId("INC-0"), Symptom.MONITOR)[1]
+    return Notice(
+        key=key,
+        dedup_key=dedup,
+        call=Call.TEST,
+        incident=incident,
+        episode=0,
+        severity=Severity.TICKET,
+        symptom=Symptom.MONITOR,
+        scope=str(EVERYWHERE),
+        environment=policy.environment,
+        title=title,
+        text=_fitted(title, lines, "nothing to do", "", runbook_url, dedup),
+        began=now,
+        runbook_url=runbook_url,
+    )
+
+
+def dedup_key(environment: str, symptom: Symptom, scope: str) -> str:
+    """The same for every notice of one incident, and of its reopenings. A name that is too long, or must not be shown, ends in a digest."""
+    whole = f"mailcanary/{environment}/{symptom.value}/{scope}"
+    shown = plain(whole)
+    if shown == whole and len(whole) <= LONGEST_KEY:
+        return whole
+    return f"{shown[: LONGEST_KEY - 17]}~{hashlib.sha256(whole.encode(errors='backslashreplace')).hexdigest()[:16]}"
+
+
+def _mark(transition: Transition, over: bool, after_silence: bool) -> str:
+    if over:
+        return ""
+    if after_silence:
+        return "Still open: "
+    match transition.phase:
+        case Phase.GROWN:
+            return "Grown: "
+        case Phase.FLAPPING:
+            return "Flapping: "
+        case Phase.OPENED if transition.episode > 1:
+            return "Again: "
+        case _:
+            return ""
+
+
+def _whom(transition: Transition) -> str:
+    """Bad of all probes, per provider, the worst first; the scope where nothing was counted."""
+    counts = _counts(transition)
+    if not counts:
+        return "" if transition.scope.kind is ScopeKind.ALL else plain(transition.scope.name)
+    rest = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+    return ", ".join(f"{plain(provider)} {bad}/{sent}" for provider, bad, sent in counts[:SHOWN]) + rest
+
+
+def _counts(transition: Transition) -> list[tuple[str, int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for tally in transition.tallies:
+        bad, sent = found.get(tally.provider, (0, 0))
+        found[tally.provider] = (bad + tally.bad, sent + tally.sent)
+    rows = [(provider, bad, sent) for provider, (bad, sent) in found.items()]
+    return sorted(rows, key=lambda row: (-row[1] / max(1, row[2]), row[0]))
+
+
+def _broke(transition: Transition, span: str, after_silence: bool) -> list[tuple[str, str]]:
+    diagnosis = transition.diagnosis
+    lines = [("Broke", diagnosis.summary if diagnosis else f"{TITLES[transition.symptom]}: {transition.scope}")]
+    if now := _now(transition, after_silence):
+        lines.append(("Now", now))
+    good = f", last good {_clock(transition.last_good, transition.at)}" if transition.last_good else ""
+    lines.append(("Since", f"{_clock(transition.since, transition.at)} ({span}){good}"))
+    lines.append(("Deploy", worded(transition.deploys[0]) if transition.deploys else "none in the two hours before"))
+    if diagnosis and diagnosis.shows:
+        lines.append(("Shows", "; ".join(diagnosis.shows)))
+    if diagnosis and diagnosis.said:
+        lines.append(("Said", " | ".join(f'"{said}"' for said in diagnosis.said)))
+    lines.append(("Impact", _impact(transition)))
+    return lines
+
+
+def _now(transition: Transition, after_silence: bool) -> str:
+    said = [transition.note] if transition.note else []
+    if after_silence:
+        said.insert(0, "the silence is over, and it is still open")
+    match transition.phase:
+        case Phase.OPENED if transition.episode > 1:
+            said.insert(0, f"reopened within the hour, episode {transition.episode}")
+        case Phase.GROWN:
+            said.insert(0, f"more than told before: {len(transition.routes)} routes")
+        case Phase.FLAPPING:
+            said.insert(0, f"opened {transition.episode} times: it stays open until mail is good for four times as long")
+        case _:
+            pass
+    return "; ".join(said)
+
+
+def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
+    reason = transition.note or ("no reason given" if transition.by else "resolved on fresh good probes")
+    bad = ", ".join(f"{provider} {failed}/{sent}" for provider, failed, sent in _counts(transition) if failed)
+    return [
+        ("Over", f"closed by {transition.by}: {reason}" if transition.by else reason),
+        ("Lasted", f"{span}, {_clock(transition.since, transition.at)} to {_clock(transition.at)}"),
+        ("Adverse", f"{bad} of the probes" if bad else "no probe was counted"),
+        ("Impact", "on real refunds: not measured"),
+    ]
+
+
+def _impact(transition: Transition) -> str:
+    shares = ", ".join(f"{provider} {100 * bad / max(1, sent):.0f} %" for provider, bad, sent in _counts(transition)[:SHOWN] if bad)
+    return f"{f'{shares} of probes; ' if shares else ''}on real refunds: not measured"
+
+
+def _links(policy: Policy, incident: IncidentId, symptom: Symptom) -> tuple[str, str]:
+    public, runbooks = policy.notify.public_url.rstrip("/"), policy.notify.runbooks_url.rstrip("/")
+    return f"{public}/v1/incidents/{incident}" if public else "", f"{runbooks}/{symptom.value.replace('_', '-')}" if runbooks else ""
+
+
+def _fitted(title: str, lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str) -> str:
+    """The text, with the lines above Next made shorter, and the last of them dropped, until it fits together with its title."""
+    tail = [_line("Next", following, LONGEST_NEXT)]
+    if runbook_url and len(runbook_url) <= LONGEST_LINK:
+        tail.append(_line("Runbook", runbook_url, LONGEST_LINK + 20))
+    room = LONGEST - len(title) - 1 - sum(len(line) + 1 for line in tail)
+    if incident_url and len(incident_url) <= room - KEPT_FREE:
+        tail.insert(0, _line("Evidence", incident_url, room))
+        room -= len(tail[0]) + 1
+    if len(dedup) <= room - KEPT_FREE:
+        tail.append(_line("Dedup", dedup, room))
+        room -= len(tail[-1]) + 1
+    head = [_line(name, text) for name, text in lines]
+    while (excess := sum(len(line) + 1 for line in head) - room) > 0:
+        longest = max(range(len(head)), key=lambda index: len(head[index]))
+        if len(head[longest]) <= SHORTEST_CUT:
+            head.pop()
+        else:
+            head[longest] = _cut(head[longest], max(SHORTEST_CUT, len(head[longest]) - excess))
+    return "\n".join([*head, *tail])
+
+
+def _line(name: str, text: str, most: int = LONGEST_LINE) -> str:
+    return _cut(f"{name + ':':<10}{plain(text)}", most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: max(0, most - 1)] + "…"
+
+
+def _clock(at: Instant, beside: Instant | None = None) -> str:
+    """The time in UTC, with its date where that is another than the one of `beside`."""
+    date = f"{at.when:%Y-%m-%d} " if beside is not None and at.when.date() != beside.when.date() else ""
+    return f"{date}{at.when:%H:%M:%S}Z"

@@ -1,0 +1,83 @@
+"""/v1/incidents: what is broken, and what people say that they do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from monitor.desk import Desk
+from monitor.model.facts import Acknowledged, Fact, Noted, ResolveAsked, Silenced
+from monitor.model.incident import IncidentId
+from monitor.rules.plain import plain
+from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest
+from monitor.surface.api.replies import body_of
+from monitor.surface.incidents import Shown, incident_list, incident_story, known
+from monitor.views.incidents import IncidentState
+
+NAMED = 10  # incidents that a 404 names
+MAX_ID = 40
+
+
+@dataclass(slots=True)
+class IncidentDesk:
+    desk: Desk
+
+    async def list(self, request: web.Request) -> web.Response:
+        asked = request.query.get("state", Shown.OPEN.value)
+        if asked not in list(Shown):
+            raise web.HTTPBadRequest(text=f"state: write one of {', '.join(Shown)}")
+        return web.json_response(incident_list(self.desk, Shown(asked)))
+
+    async def show(self, request: web.Request) -> web.Response:
+        return self._story(self._state(request))
+
+    async def acknowledge(self, request: web.Request) -> web.Response:
+        body = AckRequest.model_validate(await body_of(request))
+        state = self._open(request)
+        return await self._say(state, Acknowledged(self.desk.clock.now(), state.id, body.by, body.text))
+
+    async def silence(self, request: web.Request) -> web.Response:
+        body = SilenceRequest.model_validate(await body_of(request))
+        state, now = self._open(request), self.desk.clock.now()
+        return await self._say(state, Silenced(now, state.id, body.by, body.reason, now.utc + body.seconds))
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """Answers with what was asked; the incident stage resolves it at once."""
+        body = ResolveRequest.model_validate(await body_of(request))
+        state = self._open(request)
+        return await self._say(state, ResolveAsked(self.desk.clock.now(), state.id, body.by, body.reason))
+
+    async def note(self, request: web.Request) -> web.Response:
+        """On a resolved one too: what was found out afterwards belongs to it."""
+        body = NoteRequest.model_validate(await body_of(request))
+        state = self._state(request)
+        return await self._say(state, Noted(self.desk.clock.now(), state.id, body.by, body.text))
+
+    async def _say(self, state: IncidentState, fact: Fact) -> web.Response:
+        await self.desk.journal.append([fact], durable=True)
+        return self._story(state)
+
+    def _story(self, state: IncidentState) -> web.Response:
+        return web.json_response(incident_story(self.desk, state))
+
+    def _state(self, request: web.Request) -> IncidentState:
+        asked = request.match_info["id"]
+        state = self.desk.world.incidents.known.get(IncidentId(asked))
+        if state is None:
+            newest = [each.id for each in known(self.desk.world, Shown.ALL)]
+            named = ", ".join(newest[:NAMED]) + (f" and {len(newest) - NAMED} more" if len(newest) > NAMED else "")
+            there = f"there are {named}" if newest else "there is none"
+            raise web.HTTPNotFound(text=f"no incident {plain(asked[:MAX_ID])} is known; {there}")
+        return state
+
+    def _open(self, request: web.Request) -> IncidentState:
+        state = self._state(request)
+        if state.resolved_at is not None:
+            why = f"{state.id} was resolved at {state.resolved_at.iso()}; fresh bad evidence opens it again, a note can still be added"
+            raise web.HTTPConflict(text=why)
+        if not state.is_open:
+            raise web.HTTPConflict(
+                text=f"{state.id} is only suspected, nobody was told of it; it opens or is cleared by its confirm probes"
+            )
+        return state

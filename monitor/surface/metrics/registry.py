@@ -1,0 +1,180 @@
+"""Prometheus metrics. Counters and histograms count facts appended since this process began; gauges and timestamps come from the views.
+
+Every label set that the configuration allows exists at 0 from the start, so that the first failure is an increase and not a new series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from monitor.model.facts import (
+    Attempted,
+    Entry,
+    Foreign,
+    ForeignKind,
+    Judged,
+    Notified,
+    NotifyFailed,
+    Stray,
+    SubmitError,
+    SubmitFault,
+    Transition,
+    Tripped,
+    WatchBlind,
+)
+from monitor.model.incident import Phase
+from monitor.model.instant import Instant
+from monitor.model.policy import Policy, Role
+from monitor.model.verdict import Reason, Symptom
+from monitor.surface.metrics.gauges import Gauges, Vitals
+from monitor.surface.metrics.labels import route_label
+from monitor.views.world import World
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # a _created series per child doubles the budget
+
+TRANSIT_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
+SUBMISSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+COMPONENTS = ("smtp", "imap", "dns", "state", "notify", "ledger")
+OUTCOMES = ("taken", "failed", "given_up")  # of one attempt to tell a channel
+
+Labels = tuple[str, ...]
+Family = Counter | Histogram
+
+
+class Metrics:
+    """`count` takes every new entry, after the world has folded it; `expose` renders."""
+
+    def __init__(self, policy: Policy, world: World, vitals: Vitals) -> None:
+        self.registry = CollectorRegistry()
+        self._policy = policy
+        self._world = world
+        registry = self.registry
+        route = ("environment", "route")
+        self._submitted = Counter("mailcanary_probes_submitted", "Probes whose first attempt was made.", route, registry=registry)
+        self._results = Counter("mailcanary_probe_results", "First verdicts (revision 0) by reason.", (*route, "result"), registry=registry)
+        self._revised = Counter(
+            "mailcanary_probe_revisions",
+            "Later, better-informed verdicts on a probe, by their reason.",
+            (*route, "result"),
+            registry=registry,
+        )
+        self._transit = Histogram(
+            "mailcanary_probe_transit_seconds",
+            "Acceptance to first sighting, on our monotonic clock. Includes the server's delay before it announces mail (Dovecot: 0.5 s).",
+            route,
+            buckets=TRANSIT_BUCKETS,
+            registry=registry,
+        )
+        self._submission = Histogram(
+            "mailcanary_probe_submission_seconds", "First attempt to acceptance.", route, buckets=SUBMISSION_BUCKETS, registry=registry
+        )
+        self._errors = Counter(
+            "mailcanary_monitor_errors", "Times the monitor could not measure, by component.", ("component",), registry=registry
+        )
+        self._strays = Counter("mailcanary_strays", "Refund-shaped mail that is no probe.", ("environment", "mailbox"), registry=registry)
+        self._foreign = Counter(
+            "mailcanary_foreign_tokens", "Tokens that are not ours to judge, by kind.", ("environment", "kind"), registry=registry
+        )
+        self._transitions = Counter(
+            "mailcanary_incident_transitions",
+            "Changes of incidents and suspicions, by what they changed to.",
+            ("environment", "symptom", "to"),
+            registry=registry,
+        )
+        self._notifications = Counter(
+            "mailcanary_notifications", "Notices to channels, by what became of them.", ("channel", "outcome"), registry=registry
+        )
+        self._trips = Counter(
+            "mailcanary_tripwire_trips",
+            "Refund mail of ours, no probe, in a mailbox that must never get any.",
+            ("environment", "mailbox"),
+            registry=registry,
+        )
+        self._gauges = Gauges(policy, world, vitals)
+        self.vitals = vitals
+        self._left: dict[Family, set[Labels]] = {}
+        self.reload(policy)
+        registry.register(self._gauges)
+
+    def reload(self, policy: Policy) -> None:
+        """Another policy is in force. What it adds exists at 0; what it leaves out is counted on, for probes in flight have verdicts still
+        to come, until a further reload leaves it out as well: so the series are bounded by two configurations."""
+        self._policy = self._gauges.policy = policy
+        for family, wanted in self._wanted(policy):
+            for labels in wanted:
+                family.labels(*labels)
+            unwanted = present(family) - wanted
+            for labels in unwanted & self._left.get(family, set()):
+                family.remove(*labels)
+                unwanted.discard(labels)
+            self._left[family] = unwanted
+
+    def _wanted(self, policy: Policy) -> Iterator[tuple[Family, set[Labels]]]:
+        """Every label set that this policy allows."""
+        env = policy.environment
+        routes = {route_label(policy, route) for route in policy.routes}
+        for family in (self._submitted, self._transit, self._submission):
+            yield family, {(env, route) for route in routes}
+        for family in (self._results, self._revised):
+            yield family, {(env, route, reason.value) for route in routes for reason in Reason}
+        yield self._errors, {(component,) for component in COMPONENTS}
+        yield self._strays, {(env, name) for name in policy.mailboxes}
+        yield self._trips, {(env, name) for name, box in policy.mailboxes.items() if box.role is Role.TRIPWIRE}
+        yield self._foreign, {(env, kind.value) for kind in ForeignKind}
+        yield self._transitions, {(env, symptom.value, phase.value) for symptom in Symptom for phase in Phase}
+        yield self._notifications, {(name, outcome) for name in policy.notify.channels for outcome in OUTCOMES}
+
+    def count(self, entry: Entry) -> None:
+        env = self._policy.environment
+        match entry.fact:
+            case Attempted(attempt=1) as fact:
+                if state := self._world.probes.get(fact.probe):
+                    self._submitted.labels(env, route_label(self._policy, state.plan.route)).inc()
+            case Judged() as fact:
+                label = route_label(self._policy, fact.route)
+                if fact.revision:
+                    self._revised.labels(env, label, fact.reason.value).inc()
+                    return
+                self._results.labels(env, label, fact.reason.value).inc()
+                if fact.submission_seconds is not None:
+                    self._submission.labels(env, label).observe(fact.submission_seconds)
+                if fact.transit_seconds is not None:
+                    self._transit.labels(env, label).observe(fact.transit_seconds, {"probe_id": fact.probe})
+            case SubmitError(fault=SubmitFault.MISCONFIGURED | SubmitFault.OVERLOADED | SubmitFault.INTERNAL):
+                self._errors.labels("smtp").inc()
+            case WatchBlind():
+                self._errors.labels("imap").inc()
+            case Stray() as fact:
+                self._strays.labels(env, fact.mailbox).inc()
+            case Foreign() as fact:
+                self._foreign.labels(env, fact.kind.value).inc()
+            case Tripped() as fact:
+                self._trips.labels(env, fact.mailbox).inc()
+            case Transition() as fact:
+                self._transitions.labels(env, fact.symptom.value, fact.phase.value).inc()
+            case Notified() as fact:
+                self._notifications.labels(fact.channel, "taken").inc()
+            case NotifyFailed() as fact:
+                self._notifications.labels(fact.channel, "given_up" if fact.retry_in is None else "failed").inc()
+                self._errors.labels("notify").inc()
+            case _:
+                pass
+
+    def journal_refused(self, times: int) -> None:
+        self._errors.labels("state").inc(times)
+
+    def expose(self, accept: str, now: Instant | None = None) -> tuple[bytes, str]:
+        """The page and its content type: text 0.0.4, or OpenMetrics with exemplars, as the scraper accepts."""
+        self._gauges.now = now
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+def present(family: Family) -> set[Labels]:
+    """The label sets that a family has now."""
+    (metric,) = family.collect()
+    names = [name for name in metric.samples[0].labels if name != "le"] if metric.samples else []
+    return {tuple(sample.labels[name] for name in names) for sample in metric.samples}

@@ -1,0 +1,93 @@
+"""The outside world that a policy names: one edge for each path, mailbox and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from monitor.edge.channels import build as build_channels
+from monitor.edge.clock import SystemClock
+from monitor.edge.command import CommandSubmitter
+from monitor.edge.entropy import SystemEntropy
+from monitor.edge.heartbeat import HttpHeartbeat
+from monitor.edge.http import HttpSubmitter
+from monitor.edge.imap import ImapMailbox
+from monitor.edge.secret import SystemSecrets
+from monitor.edge.smtp import SmtpSubmitter
+from monitor.edge.tls import TlsContexts
+from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
+from monitor.model.probe import MailboxName, PathName
+from monitor.ports import Channel, Clock, Entropy, Heartbeat, Mailbox, Secrets, Submitter
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Everything of the outside world that the stages use."""
+
+    clock: Clock
+    entropy: Entropy
+    secrets: Secrets
+    submitters: Mapping[PathName, Submitter]
+    mailboxes: Mapping[MailboxName, Mailbox]
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
+    tls: TlsContexts = field(default_factory=TlsContexts)
+
+
+def build_edges(policy: Policy, before: Edges | None = None) -> Edges:
+    """The real edges for a policy, on the clock and with the TLS contexts of those `before`. Opens nothing yet."""
+    base = before or Edges(SystemClock(), SystemEntropy(), SystemSecrets(), {}, {})
+    secrets, tls = base.secrets, base.tls
+    submitters: dict[PathName, Submitter] = {}
+    for name, path in policy.paths.items():
+        match path.via:
+            case SmtpPath():
+                submitters[name] = SmtpSubmitter(path, policy.seeds, secrets, tls.get)
+            case HttpPath():
+                submitters[name] = HttpSubmitter(path, policy.seeds, secrets, tls.get)
+            case CommandPath():
+                submitters[name] = CommandSubmitter(path, policy.seeds, secrets)
+    mailboxes: dict[MailboxName, Mailbox] = {
+        name: ImapMailbox(box, policy.watch, secrets, tls.get, base.clock) for name, box in policy.mailboxes.items()
+    }
+    channels = build_channels(policy.notify, secrets, tls.get, base.clock)
+    heartbeat = HttpHeartbeat(policy.heartbeat, secrets, tls.get) if policy.heartbeat else None
+    return replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat)
+
+
+def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges: Edges, new: Policy, fresh: Edges) -> Edges:
+    """`fresh`, but what means the same in both configurations is the one of `edges`, connections and all. `watched`: the mailboxes of
+    `edges`."""
+
+    def same_path(name: PathName) -> bool:
+        return name in old.paths and old.paths[name] == new.paths[name] and old.seeds == new.seeds
+
+    def same_box(name: MailboxName) -> bool:
+        return watched.get(name) == new.mailboxes[name] and old.watch == new.watch
+
+    def same_channel(name: str) -> bool:
+        return old.notify.channels.get(name) == new.notify.channels[name]
+
+    return replace(
+        fresh,
+        submitters={name: edges.submitters[name] if same_path(name) else one for name, one in fresh.submitters.items()},
+        mailboxes={name: edges.mailboxes[name] if same_box(name) else one for name, one in fresh.mailboxes.items()},
+        channels={name: edges.channels[name] if same_channel(name) else one for name, one in fresh.channels.items()},
+        heartbeat=edges.heartbeat if old.heartbeat == new.heartbeat else fresh.heartbeat,
+    )
+
+
+class Channels(Mapping[str, Channel]):
+    """The channels that there are `now`: one mapping for the life of the daemon, whose content a reload replaces whole."""
+
+    def __init__(self, channels: Mapping[str, Channel]) -> None:
+        self.now = channels
+
+    def __getitem__(self, name: str) -> Channel:
+        return self.now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.now)
+
+    def __len__(self) -> int:
+        return len(self.now)

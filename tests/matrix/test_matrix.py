@@ -1,0 +1,79 @@
+"""The matrix: every fault is seen, the layer is right, and nobody is woken for nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from monitor.lab import Fault
+from tests.matrix.__main__ import page
+from tests.matrix.all_rows import TARGET, Matrix, play_all
+from tests.matrix.play import Outcome
+from tests.matrix.rows import FAULTY, HEALTHY, ROWS, Place
+
+PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
+
+pytestmark = pytest.mark.timeout(420)
+
+
+@pytest.fixture(scope="module")
+def matrix() -> Matrix:
+    seed = int(os.environ.get("MATRIX_SEED", random.randrange(10_000)))
+    print(f"\nMATRIX_SEED={seed}")
+    played = play_all(seed)
+    print(played.text())
+    return played
+
+
+def test_every_fault_is_detected(matrix: Matrix) -> None:
+    assert matrix.undetected == [], matrix.text()
+
+
+def test_the_layer_is_right(matrix: Matrix) -> None:
+    assert matrix.share_right >= TARGET, (matrix.wrong, matrix.text())
+
+
+def test_nobody_is_paged_where_mail_is_well(matrix: Matrix) -> None:
+    assert matrix.false_pages == [], matrix.text()
+
+
+def test_one_fault_of_everything_is_one_page(matrix: Matrix) -> None:
+    assert matrix.paged_again == [], matrix.text()
+
+
+def test_every_fault_of_the_lab_has_a_row() -> None:
+    assert {row.fault for row in ROWS if row.fault is not None} == set(Fault)
+    assert len({row.fault for row in FAULTY}) >= 20
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert all(row.why for row in ROWS)
+    assert HEALTHY
+
+
+def test_the_table_can_tell_right_from_wrong() -> None:
+    """A matrix in which nothing was detected, or somebody was woken in a healthy row, does not pass for a good one."""
+    silent = Matrix(0, tuple(Outcome(number, "", False, "") for number in range(len(ROWS))), 1.0)
+    assert len(silent.undetected) == len(FAULTY)
+    assert silent.share_right == 0
+    assert silent.false_pages == []
+    broken = Matrix(0, tuple(Outcome(number, "", False, "", error="broken") for number in range(len(ROWS))), 1.0)
+    assert len(broken.false_pages) == len(HEALTHY)
+    noisy = Matrix(0, tuple(Outcome(number, "", False, "", pages=2) for number in range(len(ROWS))), 1.0)
+    assert len(noisy.paged_again) == len([row for row in FAULTY if row.place is Place.EVERYWHERE])
+    assert Matrix(0, tuple(Outcome(number, "", False, "", pages=1) for number in range(len(ROWS))), 1.0).paged_again == []
+
+
+def test_the_page_in_the_docs_has_every_row() -> None:
+    shown = PAGE.read_text()
+    assert [row.name for row in ROWS if not re.search(rf"^\| {re.escape(row.what)} \| {row.place.value}[ |]", shown, re.M)] == []
+    assert shown.count("\n| ") == len(ROWS) + 1
+
+
+def test_the_page_says_what_was_not_right() -> None:
+    outcomes = [Outcome(number, "gmail:1", False, "") for number in range(len(ROWS))]
+    written = page(Matrix(7, tuple(outcomes), 1.0))
+    assert "--seed 7 " in written
+    assert written.count("\n* ") == len(FAULTY)
