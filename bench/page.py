@@ -149,5 +149,6 @@ def _shrunk(lab: OtherLab) -> dict[str, Any]:
     tree["submission"] = {"attempt_timeout": "5s", "retry_backoff": span(60), "retry_for": span(2100), "unreachable_for": span(15)}
     tree["watch"] |= {"sweep_after": span(5), "poll_every": span(120)}
     tree["incidents"] = {"recover_after": span(600), "sustained_after": span(900), "blind_after": span(900), "reopen_within": span(3600)}
-    tree["state_dir"] = "state"
+    for path in tree["paths"].values():
+        path["require"] = {"spf": ["pass"], "dkim": ["pass"], "dmarc": ["pass"]}
     return tree

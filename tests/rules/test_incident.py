@@ -782,22 +782,24 @@ class TestAfterOpening:
         ended = {fact.incident: fact.parent for fact in play.said if fact.phase is P.RESOLVED}
         assert ended == {first.incident: None, second.incident: first.incident}
 
-    def test_a_ticket_hides_no_page_of_another_name(self) -> None:
+    def late(self) -> Play:
+        """A ticket: the mail of one path has been late for half an hour."""
         play = Play()
-        play.passes(0)
-        play.probe(relay(1), 300, Reason.REJECTED)
-        play.ask(302)
-        for route in play.said[0].confirm:
-            play.probe(route, 303)
-        play.probe(relay(1), 400, Reason.REJECTED)
-        play.ask(402)
-        assert (play.opened()[0].scope, play.opened()[0].severity) == (box(1), Severity.TICKET)
-        play.passes(500, 40, every=10)
-        stall(play, 1_000, [relay(1), relay(2), relay(3), relay(5)])
-        play.probe(app(1), 1_022)
-        play.ask(1_044)
+        play.passes(0, 40, every=1)
+        for t in range(10, 41, 5):
+            for number in range(1, 7):
+                play.probe(relay(number), t * M, Reason.LATE, after=200)
+                play.probe(app(number), t * M)
+            play.ask(t * M + 210)
+        late = play.opened()[-1]
+        assert (late.symptom, late.severity, late.scope) == (Symptom.DELIVERY_LATE, Severity.TICKET, PATH)
+        return play
+
+    def test_a_ticket_hides_no_page_of_another_name(self) -> None:
+        play = self.late()
+        assert failing(play, 2_800, (1, 2), Reason.REJECTED) == [OPENED]
         page = play.opened()[-1]
-        assert (page.symptom, page.severity, page.parent) == (Symptom.DELIVERY_STALLED, Severity.PAGE, None)
+        assert (page.symptom, page.severity, page.parent) == (Symptom.SMTP_REJECT, Severity.PAGE, None)
 
     def part(self) -> tuple[Play, Transition, Transition]:
         """One mailbox, then its whole path: the narrow one is part of the wide one."""
@@ -911,15 +913,8 @@ class TestAfterOpening:
         assert play.ask(400) == []
 
     def test_late_mail_that_stays_away_altogether_becomes_a_page(self) -> None:
-        play = Play()
-        play.passes(0, 40, every=1)
-        for t in range(10, 41, 5):
-            for number in range(1, 7):
-                play.probe(relay(number), t * M, Reason.LATE, after=200)
-                play.probe(app(number), t * M)
-            play.ask(t * M + 210)
+        play = self.late()
         late = play.opened()[-1]
-        assert (late.symptom, late.severity) == (Symptom.DELIVERY_LATE, Severity.TICKET)
         for number in range(1, 7):
             play.lost(relay(number), 2_800)
         play.probe(app(1), 2_810)
