@@ -19,11 +19,11 @@ RUN mv /wheelhouse/constraints.txt . \
  && sha256sum /wheelhouse/* >sums \
  && while read -r sum file; do grep -q "sha256:$sum" constraints.txt || { echo "$file: its hash is not pinned" >&2; exit 1; }; done <sums
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheelhouse
-RUN /opt/tools/bin/pip install --no-compile cyclonedx-bom editables hatchling
+RUN /opt/tools/bin/pip install --no-compile --upgrade cyclonedx-bom editables hatchling setuptools
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor monitor
-# The product, what it needs and nothing else: not its tests, not even pip.
-RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheelhouse . \
+# The product, what it needs and nothing else: not its tests, not even pip. dkimpy comes as source only.
+RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir /wheelhouse dkimpy . \
  && python3 -m venv --without-pip /opt/mailcanary \
  && /opt/tools/bin/pip --python /opt/mailcanary/bin/python install "mailcanary[lab,uvloop]" \
  && /opt/tools/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --sv 1.6 --of JSON \

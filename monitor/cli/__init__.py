@@ -43,6 +43,11 @@ def main(argv: Sequence[str]) -> int:
         traceback.print_exc()
         print(f"mailcanary {arguments.command}: a fault of our own: {error!r}", file=sys.stderr)
         return 4
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # nobody reads it any more, which changes no exit code
+            _silence(sys.stderr)
 
 
 def tell(text: str) -> None:
@@ -211,7 +216,7 @@ def _of_incidents(commands: Commands) -> None:
     listed = actions.add("list", "the open incidents, newest first")
     listed.add_argument("--state", choices=("open", "suspected", "resolved", "all"), default="open", help="which (default: %(default)s)")
     shown = actions.add("show", "one incident whole: diagnosis, evidence, deploys, timeline, who was told, next step")
-    ack = actions.add("ack", "say that you look after it; nobody is told again unless it grows")
+    ack = actions.add("ack", "say that you look after it; nobody is told again unless a ticket becomes a page")
     silence = actions.add("silence", "tell nobody of it for a while; it is recorded as before")
     resolve = actions.add("resolve", "say that it is over; fresh bad evidence opens it again")
     note = actions.add("note", "add a line to its timeline")

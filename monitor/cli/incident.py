@@ -63,7 +63,7 @@ def _text(action: str, answer: dict[str, object]) -> str:
         case "list" | "show":
             return drawn(draw)
         case "ack":
-            return one_line(f"{name} is acknowledged by {answer['acknowledged_by']}; nobody is told again unless it grows")
+            return one_line(f"{name} is acknowledged by {answer['acknowledged_by']}; nobody is told again unless a ticket becomes a page")
         case "silence":
             return one_line(f"{name} is silent until {answer['silenced_until']}; it is told again if it is still open then")
         case "resolve":

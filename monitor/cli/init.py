@@ -187,7 +187,7 @@ def _closing_words(target: Target, answers: Answers, verdict: Verdict, probed: P
     if len({seed.provider for seed in answers.seeds}) < 2:
         tell("one provider only: its faults look like yours; add a mailbox elsewhere")
     tell(
-        f"next: mailcanary run -c {target.file}"
+        f"next: mailcanary run -c {target.file}; nobody is paged until notify: names a channel"
         if verdict is Verdict.PASS
         else "not everything works yet: mailcanary check-config --live says what"
     )

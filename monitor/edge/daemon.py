@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1024 * 1024
+UNAUTHORIZED = 401
 
 
 class DaemonError(Exception):
@@ -65,7 +66,8 @@ class Daemon:
                 return str(answer.read(MAX_ANSWER).decode("utf-8", "replace"))
         except urllib.error.HTTPError as error:
             said = error.read(MAX_ANSWER).decode("utf-8", "replace")
-            raise DaemonError(f"{self.server}: {error.code} {_reason(said)}", refused=400 <= error.code < 500) from None
+            mend = "; give it with --token-file FILE, or in $MAILCANARY_TOKEN" if error.code == UNAUTHORIZED else ""
+            raise DaemonError(f"{self.server}: {error.code} {_reason(said)}{mend}", refused=400 <= error.code < 500) from None
         except (urllib.error.URLError, OSError, ValueError) as error:
             why = getattr(error, "reason", error)
             raise DaemonError(f"{self.server}: no answer ({why}); is `mailcanary run` up, and is --server right?") from None

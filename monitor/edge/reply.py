@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from monitor.model.submission import Reply
 
 MAX_TEXT = 500
+SHORTEST_LINE = 4  # of a secret of several lines: shorter ones stand in any text
 MAX_ID = 200
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
@@ -38,8 +39,10 @@ def clean(text: str, hidden: Iterable[str] = (), limit: int = MAX_TEXT) -> str:
 
 
 def shapes(*secrets: str) -> tuple[str, ...]:
-    """The forms in which a peer may echo secrets: as they are and in Base64."""
+    """The forms in which a peer may echo secrets: as they are, folded on one line, line by line, and in Base64."""
     forms = {secret for secret in secrets if secret}
+    lines = {line.strip() for secret in forms for line in secret.splitlines()} - forms
+    forms |= {line for line in lines if len(line) >= SHORTEST_LINE} | {" ".join(secret.split()) for secret in forms}
     forms |= {base64.b64encode(form.encode("utf-8", "surrogateescape")).decode() for form in forms}
     return tuple(sorted(forms, key=len, reverse=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from monitor.model.facts import DeployMarked
 from monitor.model.incident import DeployCandidate, DeployPhase, Link
@@ -23,14 +24,19 @@ def candidates(
     Bracketed: the last good evidence is older than the deploy, the first bad one is younger, and the control arm was good meanwhile.
     Near: the incident began at most NEAR seconds after it. A deploy counts from its end; one that was still running counts from its start.
     """
+    named: dict[str, set[str]] = {}
+    for marker in deploys:
+        named.setdefault(marker.deploy, set()).update({marker.service} - {""})
     found: dict[tuple[str, str, bool], DeployMarked] = {}
     for marker in deploys:
         if began.seconds_since(marker.at) < 0:
             continue
-        key = (marker.service, marker.deploy, marker.phase is DeployPhase.ROLLBACK)
-        known = found.get(key)
-        if known is None or marker.at.seconds_since(known.at) >= 0:
-            found[key] = marker
+        services = named[marker.deploy]
+        service = marker.service or (next(iter(services)) if len(services) == 1 else "")  # a pipeline need not say twice what it deploys
+        key = (service, marker.deploy, marker.phase is DeployPhase.ROLLBACK)
+        known = found.get(key, marker)
+        newer, older = (marker, known) if marker.at.seconds_since(known.at) >= 0 else (known, marker)
+        found[key] = replace(newer, service=service, version=newer.version or older.version, by=newer.by or older.by)
     graded = [_graded(marker, began, last_good, control_good) for marker in found.values()]
     linked = [candidate for candidate in graded if candidate.link is not Link.NONE]
     return tuple(sorted(linked, key=lambda c: (c.link is not Link.BRACKETED, c.seconds_after, c.deploy))[:MOST])

@@ -6,13 +6,13 @@ goes off: it would lie if it said "well", and it does not know enough to say "fa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitor.model.facts import Judged
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy, Role
 from monitor.model.verdict import Verdict
+from monitor.rules import notify
 from monitor.views.probes import ProbeState
 from monitor.views.world import World
 
@@ -82,7 +82,8 @@ def trouble(signs: Signs, world: World, policy: Policy, now: Instant) -> str:
 
 def _failing(world: World, policy: Policy, now: Instant) -> list[str]:
     """Channels that have not taken a notice for longer than fallback_after, while one waits."""
-    waiting: Mapping[str, None] = dict.fromkeys(name for item in world.outbox.items.values() for name in item.failed)
+    owed = notify.owed(world.outbox, policy.notify, now)
+    waiting = dict.fromkeys(name for item in owed for name, last in item.failed.items() if last.retry_in is not None)
     found = []
     for name in waiting:
         state = world.outbox.channels.get(name) if name in policy.notify.channels else None

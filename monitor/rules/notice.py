@@ -205,7 +205,8 @@ def _impact(transition: Transition) -> str:
 
 def _links(policy: Policy, incident: IncidentId, symptom: Symptom) -> tuple[str, str]:
     public, runbooks = policy.notify.public_url.rstrip("/"), policy.notify.runbooks_url.rstrip("/")
-    return f"{public}/v1/incidents/{incident}" if public else "", f"{runbooks}/{symptom.value.replace('_', '-')}" if runbooks else ""
+    page = f"{runbooks}/{symptom.value.replace('_', '-')}{'' if '://' in runbooks else '.md'}"  # a file, where it is no URL
+    return f"{public}/v1/incidents/{incident}" if public else "", page if runbooks else ""
 
 
 def _fitted(title: str, lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str) -> str:

@@ -92,9 +92,17 @@ def _owed(items: Iterable[Item], outbox: Outbox, policy: NotifyPolicy, now: Inst
         for channel in channels:
             if latest.get((channel, item.transition.incident), 0) > item.seq:
                 continue
+            if item.fires and _is_past(outbox, item, policy, now):
+                continue  # history: a channel that is new hears of what is open
             if channel in policy.channels and not item.is_settled(channel):
                 knowing[channel] = None
                 yield item, channel
+
+
+def _is_past(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> bool:
+    standing = outbox.standings.get(item.transition.incident)
+    speaks = standing is not None and standing.is_open and standing.episode == item.episode
+    return not speaks and now.seconds_since(item.due) >= policy.give_up_after
 
 
 def _audience(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> tuple[str, ...]:

@@ -54,8 +54,11 @@ class Incident:
             touched = self._touched(entries)
             if desk.policy is not self._policy:
                 await self._decide(None)
-            elif touched or any(isinstance(entry.fact, _MATTERS) for entry in entries):
+                continue
+            if touched:
                 await self._decide(touched)
+            if any(isinstance(entry.fact, _MATTERS) for entry in entries):
+                await self._decide(())
 
     def _touched(self, entries: Iterable[Entry]) -> set[Route]:
         """The routes of which these facts may say something new."""
@@ -83,7 +86,8 @@ class Incident:
             self._policy, self._layout = desk.policy, Layout.of(desk.policy)
         now = desk.clock.now()
         decision = decide(desk.world, self._layout, desk.policy, now, touched)
-        self._due = now.mono + (IDLE if decision.wake is None else decision.wake)
+        due = now.mono + (IDLE if decision.wake is None else decision.wake)
+        self._due = min(self._due, due) if touched else due  # a look at some routes only does not put off the look at everything
         if decision.transitions:
             await desk.commit(decision.transitions, durable=any(_is_told(fact) for fact in decision.transitions))
 

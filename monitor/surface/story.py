@@ -65,7 +65,7 @@ def print_incident(story: Document, console: Console) -> None:
         facts.add_row(said(name, "dim"), said(text))
     console.print(facts)
     for title, table in (
-        ("tally, since it began", _tallies(story["tallies"])),
+        ("tally, since it began and when it was last told", _tallies(story["tallies"])),
         ("timeline, UTC", _timeline(story)),
         ("who was told", _notifications(story)),
     ):

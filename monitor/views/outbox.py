@@ -141,6 +141,9 @@ class Outbox:
             standing.episode, standing.acknowledged, standing.severity = fact.episode, False, Severity.TICKET
         rises = fact.severity is Severity.PAGE and standing.severity is Severity.TICKET
         standing.is_open, standing.current = True, fact
+        if standing.parent:
+            for item in self._held(fact.incident, fact.at):
+                item.superseded = True
         if standing.parent or (standing.acknowledged and not rises):
             return  # its parent speaks for it; or a person has it in hand
         if rises:

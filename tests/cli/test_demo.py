@@ -34,7 +34,7 @@ def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) 
     for seen in ("every route passes", paged, misrouted, "every route passes again", over):
         assert re.search(rf"seen after \d+\.\d s: {seen}", out), seen
     assert "misrouted, arrived in INBOX of mailbox holding" in out and "\x1b" not in out
-    for line in ("Deploy:   checkout v2 by ana", "Next:     1) roll back checkout v2", "Runbook:  docs/runbooks/misrouted"):
+    for line in ("Deploy:   checkout v2 by ana", "Next:     1) roll back checkout v2", "Runbook:  docs/runbooks/misrouted.md"):
         assert line in out, line
     assert not re.search(r"bare-smtp/\S+: (?!pass)", out), "the relay never broke"
 

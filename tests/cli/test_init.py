@@ -89,7 +89,7 @@ def test_what_is_written_works(mailcanary: Command, bench: Bench) -> None:
     bench.shop = True
     said = mailcanary("init", "--yes", *bench.words)
     assert said.code == 0, said.err
-    assert said.out.splitlines()[-1] == f"next: mailcanary run -c {bench.output}"
+    assert said.out.splitlines()[-1] == f"next: mailcanary run -c {bench.output}; nobody is paged until notify: names a channel"
     assert bench.left() == {"mailcanary.yaml", "secrets"}
     lines = said.err.splitlines()
     assert [line[:4] for line in lines if "probing" not in line] == ["ok  "] * 8, said.err

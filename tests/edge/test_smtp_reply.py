@@ -115,3 +115,10 @@ def test_hidden() -> None:
     for form in hidden:
         assert clean(f"a {form} b", hidden) == "a *** b"
     assert shapes("") == ()
+
+
+def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
+    hidden = shapes("-----BEGIN KEY-----\nline-one-secret\n  hunter2-last-line\nabc")
+    for form in ("line-one-secret", "hunter2-last-line", "-----BEGIN KEY----- line-one-secret hunter2-last-line abc"):
+        assert clean(f"a {form} b", hidden) == "a *** b"
+    assert clean("abc", hidden) == "abc", "so short a line stands in any text"

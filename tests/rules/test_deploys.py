@@ -67,6 +67,11 @@ def test_bracketed_comes_before_what_is_merely_nearer() -> None:
     assert [c.deploy for c in found] == ["second", "bracketed", "before the last good"]
 
 
+def test_a_pipeline_need_not_say_twice_what_it_deploys() -> None:
+    (found,) = candidates((marker(-30, START, service="shop"), marker(-20, service="", version="", by="")), at(0), None, control_good=False)
+    assert (found.phase, found.service, found.version) == (DeployPhase.FINISH, "shop", marker(-30).version)
+
+
 def test_two_services_of_one_release_are_two_candidates() -> None:
     found = candidates((marker(-20, service="mailer"), marker(-30)), at(0), None, control_good=False)
     assert [c.service for c in found] == ["mailer", "checkout"]

@@ -423,7 +423,7 @@ def test_others_that_were_not_probed_since_are_no_witnesses(make: Callable[..., 
     assert "only gmail was probed since" in wide.shows
     assert "bare-smtp was not seen to arrive since: it may share the fault" in wide.shows
     assert "the application or the relay, not told apart yet" in wide.summary
-    assert wide.next_step.startswith("see whether bare-smtp arrives (mailcanary probe --path bare-smtp)")
+    assert wide.next_step.startswith("see whether bare-smtp arrives (its verdicts stand in /v1/status)")
 
 
 @pytest.mark.parametrize(("symptom", "reason", "layer"), [(S.AUTH, R.UNAUTHENTICATED, L.PROVIDER), (S.MISFILED, R.MISFILED, L.MAILBOX)])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model.facts import Entry, NotifyFailed, Paused, Transition, WatchBlind, WatchRestored
+from monitor.model.facts import Entry, NotifyFailed, Paused, Silenced, Transition, WatchBlind, WatchRestored
 from monitor.model.incident import EVERYWHERE, IncidentId, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause
@@ -52,8 +52,15 @@ def blind(number: int) -> WatchBlind:
 OPENED = Transition(at(1), IncidentId("INC-1"), Phase.OPENED, Symptom.MONITOR, EVERYWHERE, Severity.PAGE, 1, at(1))
 
 
+OVER = replace(OPENED, at=at(700), phase=Phase.RESOLVED)
+SILENCED = Silenced(at(3), OPENED.incident, "dolores", "known", 3_600.0)
+
+
 def failed(seconds: float, channel: str = "hook") -> NotifyFailed:
     return NotifyFailed(at(seconds), IncidentId("INC-1"), channel, 1, 1, "refused", "", 10.0)
+
+
+GIVEN_UP = replace(failed(2.0), retry_in=None)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +78,21 @@ def failed(seconds: float, channel: str = "hook") -> NotifyFailed:
         pytest.param(WELL, (OPENED, failed(879.0)), False, "nobody takes our notices at: hook", id="notices fail"),
         pytest.param(WELL, (OPENED, failed(881.0)), True, "", id="not yet for long"),
         pytest.param(WELL, (OPENED, failed(1.0, "gone")), True, "", id="a channel that is not configured any more"),
+        pytest.param(WELL, (OPENED, GIVEN_UP, OVER), True, "", id="given up, and over"),
+        pytest.param(WELL, (OPENED, failed(2.0), SILENCED, OVER), True, "", id="not owed any more"),
     ],
 )
 def test_the_word(rules: Policy, signs: Signs, facts: tuple[object, ...], well: bool | None, says: str) -> None:
     word = heartbeat.word(signs, world(*facts), rules, None, EVERY, NOW)
     assert (word.well if word else None) is well
     assert word is None or (says in word.detail and "@" not in word.detail and "dolores" not in word.detail)
+
+
+def test_what_a_channel_gave_up_does_not_count_while_another_is_still_to_be_told(rules: Policy) -> None:
+    both = {"hook": rules.notify.channels["hook"], "chat": WebhookChannel("https://chat.test/", None)}
+    two = replace(rules, notify=replace(rules.notify, channels=both, pages=("hook", "chat")))
+    word = heartbeat.word(WELL, world(OPENED, GIVEN_UP, OVER), two, None, EVERY, NOW)
+    assert word is not None and word.well
 
 
 @pytest.mark.parametrize(

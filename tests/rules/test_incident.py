@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -22,7 +22,7 @@ from monitor.model.facts import (
 from monitor.model.incident import EVERYWHERE, Opening, Phase, Scope, ScopeKind, Severity
 from monitor.model.mail import BlindCause
 from monitor.model.notice import Call
-from monitor.model.policy import NotifyPolicy, WebhookChannel
+from monitor.model.policy import NotifyPolicy, Role, WebhookChannel
 from monitor.model.probe import MailboxName, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason, Symptom
@@ -582,6 +582,28 @@ class TestOurselves:
         play.ask(3)
         assert play.opened()[0].severity is Severity.TICKET
 
+    def test_paths_that_become_unusable_one_after_the_other_are_a_page_in_the_end(self) -> None:
+        play = Play()
+        play.passes(0, 2)
+
+        def on_all(route: Callable[[int], Route], t: float, reason: Reason) -> None:
+            for number in range(1, 7):
+                play.probe(route(number), t + number, reason)
+            play.ask(t + 20)
+
+        broken = Reason.SUBMIT_MISCONFIGURED
+        on_all(relay, 700, broken)
+        on_all(app, 701, Reason.PASS)
+        on_all(relay, 900, Reason.PASS)
+        on_all(app, 901, broken)
+        assert [(f.scope.name, f.severity) for f in play.opened()] == [("relay", Severity.TICKET), ("app", Severity.TICKET)]
+        for t in range(1_200, 3_000, 300):
+            on_all(relay, t, broken)
+            on_all(app, t + 30, broken)
+        pages = [f for f in play.opened() if f.severity is Severity.PAGE]
+        assert [(f.scope, f.symptom) for f in pages] == [(EVERYWHERE, Symptom.SUBMIT_BLIND)]
+        assert {f.parent for f in play.said if f.phase is GROWN} >= {pages[0].incident}
+
     def test_our_own_fault_is_a_ticket_even_once(self) -> None:
         play = Play()
         play.probe(relay(1), 0, Reason.INTERNAL)
@@ -672,6 +694,17 @@ class TestStrays:
         self.trip(play, 120)
         assert play.ask(120) == [OPENED]
         assert (play.said[-1].incident, play.said[-1].episode) == (play.said[0].incident, 2)
+
+    def test_another_tripwire_is_no_part_of_the_first(self) -> None:
+        """They have no routes: what is about nothing that is sent to is held by nothing but itself."""
+        base = rules(6, 1)
+        names = (MailboxName("trip-a"), MailboxName("trip-b"))
+        trips = {name: replace(base.mailboxes[seed(1)], name=name, role=Role.TRIPWIRE) for name in names}
+        play = Play(replace(base, mailboxes={**base.mailboxes, **trips}))
+        for number, name in enumerate(names):
+            play.tell(Tripped(play.at(100 * number), name, number + 1, "shop.test", ()))
+            assert play.ask(100 * number + 1) == [OPENED]
+        assert [(f.scope.name, f.severity, f.parent) for f in play.said] == [(name, Severity.PAGE, None) for name in names]
 
 
 class TestAfterOpening:
@@ -921,6 +954,36 @@ class TestAfterOpening:
         play.look_everywhere(2_850)
         play.ask(2_851)
         assert (play.said[-1].phase, play.said[-1].severity, play.said[-1].incident) == (GROWN, Severity.PAGE, late.incident)
+
+    def test_late_mail_under_the_name_of_lost_mail_rises_too(self) -> None:
+        """Opened again by late mail, it keeps the name of the episode before."""
+        play = Play()
+        play.passes(0, 40, every=1)
+        for t in (600, 700):
+            for number in range(1, 7):
+                play.lost(relay(number), t)
+            play.probe(app(1), t + 5)
+            play.look_everywhere(t + 60)
+            play.ask(t + 61)
+        (first,) = play.opened()
+        assert (first.symptom, first.severity) == (Symptom.DELIVERY_STALLED, Severity.PAGE)
+        play.tell(ResolveAsked(play.at(800), first.incident, "ana", "restarted the relay"))
+        play.ask(801)
+        t = 15 * M
+        while len(play.opened()) < 2 and t < 70 * M:
+            for number in range(1, 7):
+                play.probe(relay(number), t, Reason.LATE, after=200)
+                play.probe(app(number), t)
+            play.ask(t + 210)
+            t += 5 * M
+        again = play.opened()[-1]
+        assert (again.incident, again.episode, again.symptom, again.severity) == (first.incident, 2, first.symptom, Severity.TICKET)
+        for number in range(1, 7):
+            play.lost(relay(number), t + 400)
+        play.probe(app(1), t + 405)
+        play.look_everywhere(t + 600)
+        play.ask(t + 601)
+        assert (play.said[-1].phase, play.said[-1].severity, play.said[-1].incident) == (GROWN, Severity.PAGE, first.incident)
 
 
 class TestBounds:

@@ -343,5 +343,5 @@ def test_a_runbook_says_what_it_means_and_what_to_do(symptom: Symptom) -> None:
     for heading in ("## What it means", "## Check first", "## Commands", "## It is over when"):
         assert page.count(f"\n{heading}\n") == 1
     checks = page.split("## Check first")[1].split("## ")[0]
-    assert [line[:2] for line in checks.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3."]
+    assert [line[:2] for line in checks.splitlines() if line[:1].isdigit()][:3] == ["1.", "2.", "3."]
     assert "mailcanary incident show" in page

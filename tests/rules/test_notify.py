@@ -111,6 +111,29 @@ def test_a_channel_that_is_not_configured_is_owed_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("facts", "after", "told"),
+    [
+        ((PAGE, *HEARD, OVER, took(4, "pager", 21.0), took(4, "chat", 21.0)), 86_399.0, [1]),
+        ((PAGE, *HEARD, OVER, took(4, "pager", 21.0), took(4, "chat", 21.0)), 30 * 86_400.0, []),
+        ((PAGE, *HEARD), 30 * 86_400.0, [1]),
+    ],
+    ids=["over not long ago", "history", "still open"],
+)
+def test_a_channel_that_is_new_is_not_told_the_history(facts: tuple[Fact, ...], after: float, told: list[int]) -> None:
+    channels = {**POLICY.channels, "new": WebhookChannel("https://new.test", None)}
+    more = replace(POLICY, channels=channels, pages=("new", "chat"))
+    found = notify.duties(folded(*facts), more, START.plus(after))
+    assert [duty.item.seq for duty in found if duty.channel == "new"] == told
+
+
+def test_what_became_part_of_another_is_not_told_at_the_end_of_its_silence() -> None:
+    wider = (go(Phase.OPENED, 90.0, TWO), took(5, "pager", 91.0, TWO), took(5, "chat", 91.0, TWO))
+    outbox = folded(PAGE, *HEARD, silenced(600), *wider, replace(go(Phase.GROWN, 100.0), parent=TWO))
+    assert notify.duties(outbox, POLICY, START.plus(601)) == []
+    assert notify.until_next(outbox, POLICY, START.plus(200)) is None
+
+
+@pytest.mark.parametrize(
     ("facts", "after", "expected"),
     [
         ((), 0, None),

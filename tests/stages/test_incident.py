@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from monitor.model.facts import Acknowledged, Fact, Judged, Paused, ResolveAsked, Resumed, Transition
+from monitor.model.facts import Acknowledged, Fact, Judged, Paused, ResolveAsked, Resumed, Transition, Tripped
 from monitor.model.incident import EVERYWHERE, Opening, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause
 from monitor.model.policy import Policy
-from monitor.model.probe import PathName, ProbeId, Purpose
+from monitor.model.probe import PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Declined, MailSubmission, Outcome, Postponed, Reply, Step, Taken, Unreached
 from monitor.model.verdict import Reason, Symptom
 from monitor.ports import MailboxError
@@ -71,6 +71,13 @@ def losing(house: House, lost: Callable[[MailSubmission], bool]) -> None:
     """On every path."""
     for post in house.posts.values():
         post.fate = lambda mail: None if lost(mail) else 1.0
+
+
+def judged(house: House, box: int) -> Judged:
+    route = Route(RELAY, seed(box))
+    return Judged(
+        house.clock.now(), ProbeId(f"{box:012x}"), route, Purpose.SCHEDULED, 0, Reason.PASS.verdict, Reason.PASS, "", (), 0.1, 2.0
+    )
 
 
 def healed(house: House) -> None:
@@ -357,6 +364,31 @@ class TestAfterwards:
         again = told(house, Phase.OPENED)[1]
         assert (again.incident, again.episode) == (fact.incident, 2), "it was not over"
         assert again.since.mono > ended[0].at.mono, "and says so by new evidence only"
+
+    @virtual
+    async def test_a_person_is_heard_in_the_same_breath_as_a_verdict(self, tmp_path: Path) -> None:
+        house = House(two_paths(tmp_path))
+        async with house.running("incident"):
+            await house.journal.append([Tripped(house.clock.now(), seed(1), 1, "shop.test", ())])
+            fact = await opened(house)
+            await house.journal.append([judged(house, 2), Acknowledged(house.clock.now(), fact.incident, "ana", "looking")])
+            await house.sleep(1)
+            assert len(told(house, Phase.ACKNOWLEDGED)) == 1
+            await house.journal.append([judged(house, 3), ResolveAsked(house.clock.now(), fact.incident, "ana", "ours")])
+            await house.sleep(1)
+            assert len(told(house, Phase.RESOLVED)) == 1
+
+    @virtual
+    async def test_verdicts_do_not_put_off_what_time_decides(self, tmp_path: Path) -> None:
+        house = House(two_paths(tmp_path))
+        async with house.running("incident"):
+            await house.journal.append([Tripped(house.clock.now(), seed(1), 1, "shop.test", ())])
+            await opened(house)
+            await house.sleep(86_340)
+            for _ in range(12):
+                await house.journal.append([judged(house, 2)])
+                await house.sleep(10)
+            assert len(told(house, Phase.RESOLVED)) == 1, "a day of quiet is over, and nothing but the clock says so"
 
     @virtual
     async def test_a_restart_in_the_middle_goes_on_where_it_was(self, tmp_path: Path) -> None:

@@ -106,8 +106,7 @@ async def test_on_loopback_no_token_is_needed(site: Site, method: str, path: str
 @pytest.mark.parametrize(("method", "path", "role"), GUARDED)
 async def test_elsewhere_the_token_of_the_role_is_needed(site: Site, method: str, path: str, role: str) -> None:
     body = {"by": "ann"} if method == "POST" else None
-    other = SECRETS["READ" if role == "ONCALL" else "ONCALL"]
-    for token in ("", "wrong", other, SECRETS[role] + "x", SECRETS[role][:-1], "tökén"):
+    for token in ("", "wrong", *([SECRETS["READ"]] if role == "ONCALL" else []), SECRETS[role] + "x", SECRETS[role][:-1], "tökén"):
         status, answer = await site.ask(method, path, token, json=body)
         assert status == 401, token
         assert answer["error"] == "Unauthorized" and f"listen.tokens.{role.lower()}" in answer["reason"]

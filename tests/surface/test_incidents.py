@@ -90,7 +90,7 @@ async def test_the_whole_story(house: House) -> None:
     (failure,) = notification["failed"]
     assert (failure["channel"], failure["attempt"], failure["given_up"]) == ("chat", 2, False)
     assert (failure["detail"], failure["mend"]) == ("503 from pager.test", "is it up?")
-    assert told["dedup_key"] == "mailcanary/test/delivery_stalled/path:relay" and told["runbook"].endswith("/delivery-stalled")
+    assert told["dedup_key"] == "mailcanary/test/delivery_stalled/path:relay" and told["runbook"].endswith("/delivery-stalled.md")
     assert told["acknowledged"] is told["silenced"] is told["resolve_asked"] is told["hushed"] is None
 
 

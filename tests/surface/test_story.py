@@ -74,7 +74,7 @@ async def test_the_whole_story(house: House) -> None:
         "deploys checkout-api v512 by ana finished 23:55:09Z; began 3m41s after (bracketed)",
         "routes relay/seed-1, relay/seed-2",
         "next step roll back checkout-api v512",
-        "runbook docs/runbooks/delivery-stalled",
+        "runbook docs/runbooks/delivery-stalled.md",
         "path provider bad sent relay gmail 6 8 relay outlook 2 2",
         "00:00:01Z suspected -",
         "00:00:40Z acknowledged ann on it",

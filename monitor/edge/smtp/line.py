@@ -158,11 +158,12 @@ class Line:
         self.client.close()
 
     async def farewell(self) -> None:
-        """QUIT (RFC 5321 section 4.1.1.10), briefly, and close."""
+        """QUIT (RFC 5321 section 4.1.1.10), briefly, and drop. Not client.quit(): its TLS shutdown outlives us, and a loop that ends in the
+        midst of it cannot be closed."""
         try:
             with suppress(Exception):
                 async with asyncio.timeout(_FAREWELL):
-                    await self.client.quit()
+                    await self.client.execute_command(b"QUIT")
         finally:
             self.discard()
 

@@ -30,9 +30,7 @@ def next_step(
         case Layer.APPLICATION if deploy is not None and deploy.phase is not DeployPhase.ROLLBACK:
             return f"roll back {deploy_name(deploy)}, then watch the next probes of {paths}"
         case Layer.APPLICATION | Layer.RELAY if finding.other is not None and untried:
-            return (
-                f"see whether {untried[0]} arrives (mailcanary probe --path {untried[0]}): if it does not, the fault is in what they share"
-            )
+            return f"see whether {untried[0]} arrives (its verdicts stand in /v1/status): if it does not, the fault is in what they share"
         case Layer.APPLICATION:
             return f"read the application's log for a probe of {paths}: was its mail handed to the relay, to which recipient?"
         case Layer.RELAY:

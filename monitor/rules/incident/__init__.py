@@ -169,15 +169,26 @@ def _begun(scene: Scene, routes: Iterable[Route]) -> list[Transition]:
     """New suspicions, and what opens without one."""
     for route in routes:
         for family in _adverse_families(scene, route):
-            bad = _uncovered(scene, route, family)
+            bad = scene.adverse(route, family)
             if bad is None or scene.suspicion(route.path, family):
                 continue
-            if found := at_once(scene, route.path, family):
+            found = at_once(scene, route.path, family)
+            if not _is_news(scene, route, family, found):
+                continue
+            if found:
                 if new := _opened(scene, found, None):
                     return new
             elif bad.showing.kind is not Kind.OURS and not _is_full(scene):
                 return [_suspected(scene, bad, family)]
     return []
+
+
+def _is_news(scene: Scene, route: Route, family: Symptom, found: Finding | None) -> bool:
+    """Nothing open covers the route, or what was found is everything and only less is open."""
+    covers = [s for s in scene.incidents.open() if family_of(s.last.symptom) is family and scene.layout.holds(s.last.scope, route)]
+    if found is None or found.scope is None or found.scope.kind is not ScopeKind.ALL:
+        return not covers
+    return all(state.last.scope.kind is not ScopeKind.ALL for state in covers)
 
 
 def _adverse_families(scene: Scene, route: Route) -> list[Symptom]:
@@ -261,15 +272,19 @@ def _parts(scene: Scene, family: Symptom, scope: Scope, incident: IncidentId) ->
     narrower = [
         state
         for state in scene.incidents.open()
-        if family_of(state.last.symptom) is family
-        and state.parent is None
-        and all(scene.layout.holds(scope, route) for name in state.last.routes if (route := scene.layout.routes.get(name)))
+        if family_of(state.last.symptom) is family and state.parent is None and _holds(scene, scope, state)
     ]
     return [
         replace(telling.step(scene, state, Phase.GROWN, f"part of {incident}"), parent=incident)
         for state in narrower
         if state.id != incident
     ]
+
+
+def _holds(scene: Scene, scope: Scope, state: IncidentState) -> bool:
+    """Where it has no route that is still configured, its own place has to be the scope's: nothing holds nothing."""
+    routes = [route for name in state.last.routes if (route := scene.layout.routes.get(name))]
+    return scope.kind is ScopeKind.ALL or (bool(routes) and all(scene.layout.holds(scope, route) for route in routes))
 
 
 def _losses(scene: Scene, touched: Collection[Route]) -> list[Transition]:

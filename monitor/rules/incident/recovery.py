@@ -63,7 +63,7 @@ def _outlives(scene: Scene, state: IncidentState) -> Transition | None:
     for other in scene.incidents.open():
         if other.id == state.id or other.parent is not None or family_of(other.last.symptom) is not family:
             continue
-        if all(scene.layout.holds(other.last.scope, route) for route in affected):
+        if other.last.scope.kind is ScopeKind.ALL or (affected and all(scene.layout.holds(other.last.scope, route) for route in affected)):
             return replace(telling.step(scene, state, Phase.GROWN, f"part of {other.id}"), parent=other.id)
     note = f"goes on after {state.parent}"
     return telling.grown(scene, replace(state, last=replace(state.last, parent=None)), bad, state.last.severity, note)
@@ -115,7 +115,7 @@ def _first_cover(scene: Scene, state: IncidentState, bad: Bad, family: Symptom) 
 
 def _level(scene: Scene, state: IncidentState, family: Symptom, bad: list[Bad]) -> Severity:
     """Mail that was late and now stays away altogether is another thing, under the same name."""
-    if state.last.severity is Severity.PAGE or state.last.symptom is not Symptom.DELIVERY_LATE or state.parent is not None:
+    if state.last.severity is Severity.PAGE or family is not Symptom.DELIVERY_MISSING or state.parent is not None:
         return state.last.severity
     for path in sorted({b.route.path for b in bad}):
         found = find(scene, path, family, None, told=True)
