@@ -259,6 +259,18 @@ class TestCertainFailures:
         assert play.opened()[0].at.mono <= 309
         assert not play.world.incidents.suspicions(), "the other path's suspicion is part of it"
 
+    def test_an_application_that_refuses_while_the_relay_cannot_be_reached_is_not_alone(self) -> None:
+        """A shop says no at once when its relay is gone; ours is still being tried."""
+        play = Play()
+        play.passes(0)
+        play.probe(app(1), 300, Reason.REJECTED, after=0.2)
+        play.ask(301)
+        play.probe(app(2), 301, Reason.REJECTED, after=0.2)
+        probe = play.send(relay(1), 301)
+        play.tell(SubmitError(play.at(302), probe, 1, SubmitFault.UNREACHABLE, "refused", "", 2.0))
+        play.ask(302.5)
+        assert [fact.scope for fact in play.opened()] == [EVERYWHERE]
+
     def test_a_silent_control_is_waited_for_by_time_alone_and_not_for_long(self) -> None:
         play = Play()
         play.passes(0)

@@ -162,7 +162,7 @@ def _wide(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentStat
     if len(scene.layout.providers_of(bad.route for bad in near)) < 2 or _others_undecided(scene, path, family, suspicion):
         return None
     elsewhere = [bad for bad in _adverse(scene, scene.layout.routes.values(), family) if bad.route.path != path]
-    return Finding(Opening.CONFIRMED, family, (*near, *(bad for bad in elsewhere if bad.showing.kind is Kind.HARD)))
+    return Finding(Opening.CONFIRMED, family, (*near, *(bad for bad in elsewhere if bad.showing.kind is Kind.HARD or bad.trial.unreached)))
 
 
 def _narrow(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, suspects: Sequence[Bad]) -> Finding | None:
