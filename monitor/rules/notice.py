@@ -64,7 +64,8 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
     when = f"{since} to {_clock(transition.at)}, {span}" if over else f"since {since}"
     head = f"[{brand}][{_cut(plain(policy.environment), LONGEST_NAME)}] "
     title = head + _cut(about, LONGEST_TITLE - len(head) - len(when) - 3) + f" ({when})"
-    incident_url, runbook_url = _links(policy, transition.incident, transition.symptom)
+    public = policy.notify.public_url.rstrip("/")
+    incident_url, runbook_url = f"{public}/v1/incidents/{transition.incident}" if public else "", runbook(policy, transition.symptom)
     lines = _over(transition, span) if over else _broke(transition, span, after_silence)
     show = f"mailcanary incident show {transition.incident}"
     advice = transition.diagnosis.next_step if transition.diagnosis and not over else ""
@@ -94,7 +95,7 @@ def render_test(policy: Policy, key: str, now: Instant) -> Notice:
     dedup = dedup_key(policy.environment, Symptom.MONITOR, "test")
     title = f"[TEST][{_cut(plain(policy.environment), LONGEST_NAME)}] mailcanary can tell you about incidents ({_clock(now)})"
     lines = [("Broke", "nothing: this is a test of the channel"), ("By", f"mailcanary notify test, instance {plain(policy.instance)}")]
-    incident, runbook_url = IncidentId("INC-0"), _links(policy, IncidentId("INC-0"), Symptom.MONITOR)[1]
+    incident, runbook_url = IncidentId("INC-0"), runbook(policy, Symptom.MONITOR)
     return Notice(
         key=key,
         dedup_key=dedup,
@@ -110,6 +111,12 @@ def render_test(policy: Policy, key: str, now: Instant) -> Notice:
         began=now,
         runbook_url=runbook_url,
     )
+
+
+def runbook(policy: Policy, symptom: Symptom) -> str:
+    """Where the page of this symptom stands: below runbooks_url, or as a file of the source where that is no URL; empty: nowhere."""
+    runbooks = policy.notify.runbooks_url.rstrip("/")
+    return f"{runbooks}/{symptom.value.replace('_', '-')}{'' if '://' in runbooks else '.md'}" if runbooks else ""
 
 
 def dedup_key(environment: str, symptom: Symptom, scope: str) -> str:
@@ -201,12 +208,6 @@ def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
 def _impact(transition: Transition) -> str:
     shares = ", ".join(f"{provider} {100 * bad / max(1, sent):.0f} %" for provider, bad, sent in _counts(transition)[:SHOWN] if bad)
     return f"{f'{shares} of probes; ' if shares else ''}on real refunds: not measured"
-
-
-def _links(policy: Policy, incident: IncidentId, symptom: Symptom) -> tuple[str, str]:
-    public, runbooks = policy.notify.public_url.rstrip("/"), policy.notify.runbooks_url.rstrip("/")
-    page = f"{runbooks}/{symptom.value.replace('_', '-')}{'' if '://' in runbooks else '.md'}"  # a file, where it is no URL
-    return f"{public}/v1/incidents/{incident}" if public else "", page if runbooks else ""
 
 
 def _fitted(title: str, lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str) -> str:

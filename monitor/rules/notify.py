@@ -17,7 +17,7 @@ from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice, NotTold
 from monitor.model.policy import NotifyPolicy, Policy
 from monitor.model.verdict import Symptom
-from monitor.rules.notice import dedup_key
+from monitor.rules.notice import dedup_key, runbook
 from monitor.rules.plain import plain
 from monitor.views.outbox import Item, Outbox
 
@@ -195,7 +195,7 @@ def unwritable_notice(policy: Policy, since: Instant, ended: Instant | None) -> 
         f"Since:    {since.iso()}\n"
         "Next:     free space or make the volume writable; the daemon goes on by itself\n"
     )
-    runbook = f"{policy.notify.runbooks_url.rstrip('/')}/{Symptom.MONITOR.value.replace('_', '-')}"
+    page = runbook(policy, Symptom.MONITOR)
     digest = hashlib.sha256(f"{policy.environment}/{policy.instance}/{since.process}/{since.utc!r}".encode()).hexdigest()[:8]
     return Notice(
         key=f"journal-1-{1 if ended is None else 2}-{digest}",
@@ -208,8 +208,8 @@ def unwritable_notice(policy: Policy, since: Instant, ended: Instant | None) -> 
         scope=str(EVERYWHERE),
         environment=policy.environment,
         title=title,
-        text=f"{body}Runbook:  {runbook}",
+        text=f"{body}Runbook:  {page}",
         began=since,
         ended=ended,
-        runbook_url=runbook,
+        runbook_url=page,
     )

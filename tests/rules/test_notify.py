@@ -237,6 +237,7 @@ def test_the_page_from_memory(tmp_path: Path) -> None:
     assert "submitting has stopped" in fire.text and policy.state_dir in fire.text and "90 s" in over.title
     assert fire.began == since and (fire.ended, over.ended) == (None, since.plus(90))
     assert len(fire.title) + len(fire.text) <= 1_024
+    assert fire.runbook_url == "docs/runbooks/monitor.md" and fire.text.endswith(fire.runbook_url), "where there is no URL, a file"
     later = notify.unwritable_notice(policy, since.plus(1), None)
     assert later.key != fire.key and later.incident != fire.incident
 
