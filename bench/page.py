@@ -42,7 +42,7 @@ class Case:
 
 CASES = (
     Case("the app routes to a holding store", deploy="v2"),
-    Case("the app prints a wrong amount", deploy="v3"),
+    Case("the app prints a wrong amount", deploy="v5"),
     Case("the app's mail is accepted and lost", "accept_and_drop", path="shop"),
     Case("all mail is accepted and lost", "accept_and_drop"),
     Case("one provider loses all mail", "accept_and_drop", provider=True),

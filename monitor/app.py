@@ -19,6 +19,7 @@ from monitor.model.policy import MailboxPolicy, Policy, SigningKey
 from monitor.model.probe import MailboxName, ProbeId
 from monitor.ports import Channel, Heartbeat, JournalUnwritable
 from monitor.rules import reload
+from monitor.stages.gate import Gate
 from monitor.stages.heartbeat import Beat
 from monitor.stages.incident import Incident
 from monitor.stages.judge import Judge
@@ -68,6 +69,7 @@ class App:
         self.judge = Judge(self.desk)
         self.tripwire = Tripwire(self.desk)
         self.incident = Incident(self.desk)
+        self.gate = Gate(self.desk)
         self._channels = Channels(edges.channels)
         self.notify = Notify(self.desk, self._channels)
         self.beat = Beat(self.desk, edges.heartbeat, self._beaten)
@@ -99,13 +101,14 @@ class App:
                 "submit": self.submit.run,
                 "watch": self.watch.run,
                 "judge": self.judge.run,
+                "tripwire": self.tripwire.run,
+                "gate": self.gate.run,
+                "plan": self.plan.run if schedule else self.plan.asked,
                 "upkeep": self._upkeep,
                 "tick": self._tick,
                 "releasing": self._releasing,
             }
             if schedule:  # a one-shot run says what became of its probes, and pages nobody
-                loops["plan"] = self.plan.run
-                loops["tripwire"] = self.tripwire.run
                 loops["incident"] = self.incident.run
                 loops["notify"] = self.notify.run
                 loops["heartbeat"] = self.beat.run
@@ -115,8 +118,7 @@ class App:
             try:
                 yield
                 self._ending = True
-                if "plan" in running:
-                    running["plan"].cancel()
+                running["plan"].cancel()
                 await self.submit.drain(self.desk.policy.drain)
             finally:
                 for task in (*running.values(), *self._farewells):

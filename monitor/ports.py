@@ -9,7 +9,7 @@ from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause, Folder, Look, Mark
 from monitor.model.notice import Notice, Telling
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.model.submission import Outcome, Submission
 
 

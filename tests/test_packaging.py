@@ -21,7 +21,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from monitor import __version__
-from monitor.model.policy import SecretRef, SmtpPath
+from monitor.model.policy import SmtpPath
+from monitor.model.secret import SecretRef
 from monitor.settings import load, parse_duration
 
 ROOT = Path(__file__).parents[1]

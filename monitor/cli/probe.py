@@ -21,10 +21,11 @@ from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.edge.journal import JournalError
 from monitor.edge.ownership import MailboxOwned, OwnershipError
-from monitor.model.policy import Policy, RoutePolicy
+from monitor.model.policy import Policy
 from monitor.model.probe import Purpose, Route
 from monitor.model.verdict import Verdict
 from monitor.ports import JournalUnwritable
+from monitor.rules import plan
 from monitor.settings import SettingsError, parse_duration
 from monitor.surface.report import print_table, probe_report
 from monitor.views.probes import ProbeState
@@ -61,25 +62,13 @@ def _narrowed(policy: Policy, arguments: argparse.Namespace) -> Policy:
             raise UsageError(f"--deadline {arguments.deadline}: {error}") from None
         if seconds <= 0:
             raise UsageError(f"--deadline {arguments.deadline}: absence cannot be proven in no time; write 90s")
-        chosen = {route: proven_by(seconds, route_policy) for route, route_policy in chosen.items()}
+        chosen = {
+            route: dataclasses.replace(route_policy, deadlines=plan.proven_by(seconds, route_policy.deadlines))
+            for route, route_policy in chosen.items()
+        }
     state = Path(arguments.state_dir) if arguments.state_dir else _state_dir(policy)
     # every mailbox of the configuration stays watched: a misrouted probe may lie in any of them
     return dataclasses.replace(policy, instance=f"{policy.instance}-cli", state_dir=str(state), routes=chosen)
-
-
-def proven_by(seconds: float, route: RoutePolicy) -> RoutePolicy:
-    """The route, with absence proven after so many seconds."""
-    deadlines = route.deadlines
-    return dataclasses.replace(
-        route,
-        deadlines=dataclasses.replace(
-            deadlines,
-            late_after=min(deadlines.late_after, seconds),
-            missing_after=seconds,
-            give_up_after=seconds * 1.5,
-            watch_until=max(seconds * 2, 60.0),
-        ),
-    )
 
 
 def _state_dir(policy: Policy) -> Path:

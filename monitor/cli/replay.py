@@ -21,7 +21,8 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.journal import JournalError
 from monitor.edge.journal.replay import count, read_only
 from monitor.edge.secret import SystemSecrets
-from monitor.model.policy import Policy, SecretRef
+from monitor.model.policy import Policy
+from monitor.model.secret import SecretRef
 from monitor.model.verdict import Reason, Verdict
 from monitor.ports import SecretError
 from monitor.rules.plain import plain

@@ -13,7 +13,8 @@ from monitor.edge.program import MAX_OUT, Ran
 from monitor.edge.reply import at_pointer, clean, json_document, shapes
 from monitor.edge.secret import fetch
 from monitor.model.address import SeedList
-from monitor.model.policy import CommandPath, PathPolicy, SecretRef
+from monitor.model.policy import CommandPath, PathPolicy
+from monitor.model.secret import SecretRef
 from monitor.model.submission import (
     CommandSubmission,
     Declined,

@@ -16,7 +16,8 @@ import yarl
 from monitor.edge.reply import MAX_ID, at_pointer, clean, json_document, shapes
 from monitor.edge.tls import TlsFileError
 from monitor.model.address import SeedList
-from monitor.model.policy import HttpPath, PathPolicy, SecretRef
+from monitor.model.policy import HttpPath, PathPolicy
+from monitor.model.secret import SecretRef
 from monitor.model.submission import (
     AppSubmission,
     Declined,
@@ -181,13 +182,14 @@ class HttpSubmitter:
 
     def _refused(self, response: aiohttp.ClientResponse, body: bytes, course: _Course) -> Outcome:
         reply = Reply(response.status, clean(_text(response, body), course.hidden))
+        version = clean(self._version(response, json_document(body) if len(body) <= MAX_BODY else None), course.hidden)
         if response.status in _TRY_LATER:
-            return Postponed(Step.REQUEST, reply)
+            return Postponed(Step.REQUEST, reply, version)
         if response.status in _NOT_ALLOWED:
             secrets = ", ".join(str(value) for value in self._via.headers.values() if isinstance(value, SecretRef))
             mend = f"check the secret {secrets}" if secrets else "give the path the header that the application wants"
             return Misconfigured(Step.REQUEST, str(reply), f"{mend}, and that it may post synthetic refunds")
-        return Declined(Step.REQUEST, reply)
+        return Declined(Step.REQUEST, reply, version)
 
     def _headers(self, submission: AppSubmission, course: _Course) -> dict[str, str]:
         """Those of the submission and the secret ones, read now."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from monitor.edge import program
 from monitor.edge.reply import clean
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import SecretError, Secrets
 
 MAX_BYTES = 64 * 1024

@@ -1,7 +1,8 @@
 """A toy shop that processes synthetic refunds: the application under test in the demo and the tests.
 
-v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 renders a wrong amount; v4 has a job that tells
-people who never bought anything that their refund is on its way: once when it is deployed, and again beside each refund.
+v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 is the fix of it, and behaves like v1;
+v4 has a job that tells people who never bought anything that their refund is on its way: once when it is deployed, and again beside each
+refund; v5 renders a wrong amount.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Version(Enum):
     V2 = "v2"
     V3 = "v3"
     V4 = "v4"
+    V5 = "v5"
 
 
 class BadRequest(Exception):
@@ -112,7 +114,7 @@ class Shop:
         version = self.version
         self._run_jobs()
         refund_id, message_id = self._ids(refund)
-        shown = replace(refund, amount=refund.amount + Decimal("10.00")) if version is Version.V3 else refund
+        shown = replace(refund, amount=refund.amount + Decimal("10.00")) if version is Version.V5 else refund
         recipient = refund.email
         if version is Version.V2 or self._faults.hit(Fault.ROUTE_TO_HOLDING, paths=PATHS):
             recipient = self._holding  # the flipped line

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.model.address import Address
+from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, GatePolicy, GateRoute
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
@@ -67,6 +68,7 @@ class ProbePlanned:
     expectation: Expectation
     deadlines: Deadlines
     policy_hash: str
+    gate: str = ""  # the GateId that asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Deferred:
     step: Step
     reply: Reply
     retry_in: float | None
+    served_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class Refused:
     attempt: int
     step: Step
     reply: Reply
+    served_version: str = ""  # the version that said no, where the answer tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +411,38 @@ class NotifyFailed:
     retry_in: float | None
 
 
+# --- writer: stages/gate ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GateProbing:
+    """Probes that a gate wants now, one for each item."""
+
+    at: Instant
+    gate: GateId
+    attempt: int
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecided:
+    """The decision of one attempt, with the arithmetic behind it."""
+
+    at: Instant
+    gate: GateId
+    deploy: str
+    attempt: int
+    verdict: Verdict
+    because: Because
+    reason: str  # one line: numbers, threshold, worst example
+    classes: tuple[ClassTally, ...]
+    evidence: tuple[int, ...]  # seqs
+    observed_from: Instant | None = None  # the first and the last evidence
+    observed_to: Instant | None = None
+    example: Example | None = None
+    unseen: tuple[str, ...] = ()  # what could not be seen, in plain words
+
+
 # --- writer: surface -------------------------------------------------------------------------------------------------
 
 
@@ -471,6 +507,50 @@ class DeployMarked:
     version: str = ""
     sha: str = ""
     by: str = ""
+    source: str = ""  # who told us: cli, api, gate, flagger, webhook:<name>
+    url: str = ""  # of the pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequested:
+    """One attempt of a gate. All that is needed to decide it, whatever the configuration becomes."""
+
+    at: Instant
+    gate: GateId
+    deploy: str
+    attempt: int  # from 1
+    policy: GatePolicy
+    by: str
+    versions: tuple[str, ...]  # what the version under test calls itself: version, sha, deploy id; never empty
+    routes: tuple[GateRoute, ...]
+    began: Instant  # of the deploy: its marker, or this request
+    until: Instant  # of this attempt
+    baseline: tuple[Baseline, ...] = ()
+    service: str = ""
+    version: str = ""
+    sha: str = ""
+    marked: bool = False  # the deploy has a marker
+    notify: bool = True
+    advisory_until: float = 0.0  # seconds since the epoch: until then the verdict blocks nothing
+
+
+@dataclass(frozen=True, slots=True)
+class GateCancelled:
+    at: Instant
+    gate: GateId
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateOverridden:
+    """A person answers for it: until `until` (seconds since the epoch, at most 24 h ahead) the gate counts as passed."""
+
+    at: Instant
+    gate: GateId
+    by: str
+    reason: str
+    until: float
 
 
 ProbeFact = (
@@ -491,8 +571,9 @@ ProbeFact = (
 )
 MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
 IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
+GateFact = GateRequested | GateProbing | GateDecided | GateCancelled | GateOverridden
 AppFact = Started | Reloaded | ReloadRefused
-Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | Tripped | IncidentFact | DeployMarked | Paused | Resumed
+Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | Tripped | IncidentFact | GateFact | DeployMarked | Paused | Resumed
 
 KINDS: dict[str, type[Fact]] = {
     "started": Started,
@@ -528,6 +609,11 @@ KINDS: dict[str, type[Fact]] = {
     "resolve_asked": ResolveAsked,
     "noted": Noted,
     "deploy_marked": DeployMarked,
+    "gate_requested": GateRequested,
+    "gate_probing": GateProbing,
+    "gate_decided": GateDecided,
+    "gate_cancelled": GateCancelled,
+    "gate_overridden": GateOverridden,
     "paused": Paused,
     "resumed": Resumed,
 }

@@ -10,25 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.model.address import Address, SeedList
+from monitor.model.deploy import DeployHook, GrafanaPolicy
+from monitor.model.gate import GatesPolicy
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
-
-
-class SecretSource(StrEnum):
-    ENV = "env"
-    FILE = "file"
-    COMMAND = "command"  # an access token that a program prints; `name` is its command line (shell words, no shell)
-
-
-@dataclass(frozen=True, slots=True)
-class SecretRef:
-    """Where a secret is found; never the secret."""
-
-    source: SecretSource
-    name: str
-
-    def __str__(self) -> str:
-        return f"{{{self.source.value}: {self.name}}}"
+from monitor.model.secret import SecretRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +304,9 @@ class Policy:
     incidents: IncidentPolicy = IncidentPolicy()
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
     heartbeat: HeartbeatPolicy | None = None
+    gates: GatesPolicy = field(default_factory=GatesPolicy)
+    deploy_hooks: Mapping[str, DeployHook] = field(default_factory=dict)
+    grafana: GrafanaPolicy | None = None
 
     @property
     def seeds(self) -> SeedList:

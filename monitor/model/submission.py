@@ -83,14 +83,16 @@ class Postponed:
 
     step: Step
     reply: Reply
+    served_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """5xx: final."""
+    """5xx: final. `served_version`: who said no, where an application tells it."""
 
     step: Step
     reply: Reply
+    served_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from monitor.model.address import Address, AddressError, Domain
 from monitor.model.facts import ProbePlanned
 from monitor.model.mail import Carrier, Field
-from monitor.model.policy import CommandPath, HttpPath, MailIdentity, SecretRef, Templates
+from monitor.model.policy import CommandPath, HttpPath, MailIdentity, Templates
 from monitor.model.probe import ProbeId
+from monitor.model.secret import SecretRef
 from monitor.model.submission import AppSubmission, CommandSubmission, MailSubmission
 from monitor.rules.story import amount_value, expectation, render_amount, tell_story
 

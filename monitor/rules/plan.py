@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.model.instant import Instant
 from monitor.model.policy import RoutePolicy
-from monitor.model.probe import PathName, Route
+from monitor.model.probe import Deadlines, PathName, Route
 
 JUMP_THRESHOLD = 3.0  # seconds that UTC and the monotonic clock may drift apart within a tick before it is a jump
 
@@ -75,6 +75,17 @@ def jump(before: Instant, after: Instant) -> float | None:
     """By how many seconds UTC stepped against the monotonic clock between two readings of one process; None if it did not."""
     seconds = (after.utc - before.utc) - (after.mono - before.mono)
     return seconds if abs(seconds) > JUMP_THRESHOLD else None
+
+
+def proven_by(seconds: float, deadlines: Deadlines) -> Deadlines:
+    """These deadlines, with absence proven after so many seconds."""
+    return replace(
+        deadlines,
+        late_after=min(deadlines.late_after, seconds),
+        missing_after=seconds,
+        give_up_after=seconds * 1.5,
+        watch_until=max(seconds * 2, 60.0),
+    )
 
 
 def over_budget(spent: tuple[int, int], path_budget: int, mailbox_budget: int) -> str:

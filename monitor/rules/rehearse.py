@@ -14,8 +14,9 @@ from monitor.model.address import Address, Domain
 from monitor.model.facts import ProbePlanned
 from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Field
-from monitor.model.policy import CommandPath, HttpPath, KeyRing, Locale, MailIdentity, PathPolicy, SecretRef, SigningKey, SmtpPath
+from monitor.model.policy import CommandPath, HttpPath, KeyRing, Locale, MailIdentity, PathPolicy, SigningKey, SmtpPath
 from monitor.model.probe import Deadlines, MailboxName, ProbeId, Purpose, Route
+from monitor.model.secret import SecretRef
 from monitor.rules import amounts, token, visible
 from monitor.rules.compose import VARIANTS, TemplateBroken, compose, envelope_sender, message_id, render, variables
 from monitor.rules.reading import read

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic_core import PydanticCustomError
 
 from monitor.model.address import Address, AddressError, Domain
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.settings.scalars import Scalar, Secret, a_text, refuse
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from monitor.model.address import AddressError
 from monitor.model.mail import AuthResult, Carrier
-from monitor.model.policy import LoginMethod, Role, SecretRef, SecretSource, Security
+from monitor.model.policy import LoginMethod, Role, Security
 from monitor.model.probe import Deadlines
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.settings.addresses import loopback
 from monitor.settings.faults import KeyPath
 from monitor.settings.http_values import must_be_hidden, must_be_secret

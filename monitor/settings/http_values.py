@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.settings.document import NOTHING, Plain
 from monitor.settings.faults import KeyPath
 from monitor.settings.scalars import Scalar, Secret, TextScalar, refuse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.settings.addresses import unencrypted
 from monitor.settings.faults import KeyPath
 from monitor.settings.notify_shape import AlertmanagerShape, HeartbeatShape, NotifyShape, WebhookShape

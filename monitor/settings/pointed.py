@@ -6,7 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import SecretError, Secrets
 from monitor.settings.addresses import hidden_url
 from monitor.settings.faults import KeyPath

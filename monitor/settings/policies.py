@@ -30,7 +30,6 @@ from monitor.model.policy import (
     RetentionPolicy,
     Role,
     RoutePolicy,
-    SecretRef,
     Security,
     SigningKey,
     SmtpPath,
@@ -39,6 +38,7 @@ from monitor.model.policy import (
     WebhookChannel,
 )
 from monitor.model.probe import MailboxName, PathName, Route
+from monitor.model.secret import SecretRef
 from monitor.ports import Secrets
 from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath

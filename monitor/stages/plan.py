@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from monitor.desk import Desk
-from monitor.model.facts import ClockJumped, ProbePlanned, Transition
+from monitor.model.facts import ClockJumped, GateProbing, ProbePlanned, Transition
 from monitor.model.instant import Instant
 from monitor.model.policy import CommandPath, HttpPath, RoutePolicy, SmtpPath
 from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
@@ -48,16 +49,24 @@ class Plan:
     async def run(self) -> None:
         """Plan each route in its rhythm, and what a suspicion asks for at once, for ever."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._confirm(), name="confirm")
+            tasks.create_task(self.asked(), name="asked")
             await self._in_rhythm()
 
-    async def _confirm(self) -> None:
-        """Confirm probes: those that a transition names. A route that is gone, or submission that is paused, answers with silence."""
+    async def asked(self) -> None:
+        """Probes that a transition or a gate asks for, for ever. A route that is gone, or submission that is paused, answers with
+        silence."""
         desk = self._desk
         async for entries in desk.follow(desk.world.seq):
-            wanted = [route for entry in entries if isinstance(entry.fact, Transition) for route in entry.fact.confirm]
-            if desk.world.paused is None:
-                await self.plan_now(wanted, Purpose.CONFIRM)
+            if desk.world.paused is not None:
+                continue
+            for entry in entries:
+                match entry.fact:
+                    case Transition(confirm=confirm) if confirm:
+                        await self.plan_now(confirm, Purpose.CONFIRM)
+                    case GateProbing() as fact:
+                        await self.plan_now(fact.routes, Purpose.GATE, fact)
+                    case _:
+                        pass
 
     async def _in_rhythm(self) -> None:
         desk = self._desk
@@ -77,15 +86,23 @@ class Plan:
                 slots[slot.route] = plan.following(routes[slot.route], slot.due, now, desk.entropy.uniform(-1.0, 1.0))
             await desk.clock.sleep(self._pause(slots.values()))
 
-    async def plan_now(self, routes: Sequence[Route], purpose: Purpose) -> tuple[ProbeId, ...]:
-        """Plan one probe now on each of these routes that are configured."""
+    async def plan_now(self, routes: Sequence[Route], purpose: Purpose, asked: GateProbing | None = None) -> tuple[ProbeId, ...]:
+        """Plan one probe now on each of these routes that are configured. `asked`: the gate that wants them."""
         if not routes:
             return ()
         async with self._planning:
             known = self._desk.policy.routes
-            facts = [self._probe(known[route], purpose) for route in routes if route in known]
+            facts = [self._for_gate(self._probe(known[route], purpose), asked) for route in routes if route in known]
             await self._desk.commit(facts)
         return tuple(fact.probe for fact in facts)
+
+    def _for_gate(self, probe: ProbePlanned, asked: GateProbing | None) -> ProbePlanned:
+        state = self._desk.world.gates.known.get(asked.gate) if asked else None
+        if state is None:
+            return probe
+        seconds = state.request.policy.deadline
+        deadlines = probe.deadlines if seconds is None else plan.proven_by(seconds, probe.deadlines)
+        return dataclasses.replace(probe, gate=state.id, deadlines=deadlines)
 
     async def when_ready(self, mailboxes: Iterable[MailboxName]) -> None:
         """Return when the watcher of each of these mailboxes has said watching or blind."""

@@ -207,10 +207,10 @@ class Submit:
         match outcome:
             case Taken(reply, queue_id, app_refund_id, served_version):
                 return Accepted(now, probe, attempt, reply, queue_id, app_refund_id, served_version)
-            case Postponed(step, reply):
-                return Deferred(now, probe, attempt, step, reply, self._wait(state, path.retry_backoff, path.retry_for, now))
-            case Declined(step, reply):
-                return Refused(now, probe, attempt, step, reply)
+            case Postponed(step, reply, version):
+                return Deferred(now, probe, attempt, step, reply, self._wait(state, path.retry_backoff, path.retry_for, now), version)
+            case Declined(step, reply, version):
+                return Refused(now, probe, attempt, step, reply, version)
             case Unanswered(step, detail):
                 return SubmitUnknown(now, probe, attempt, step, detail)
             case Unreached(_, detail):

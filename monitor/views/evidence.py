@@ -47,6 +47,7 @@ class Trial:
     unreached: bool = False  # the last attempt that ended found nobody to talk to; another one is to follow
     money: bool = False  # a wrong amount or currency was seen in it
     decided: Instant | None = None  # the latest revision
+    version: str = ""  # that served it
 
 
 @dataclass(slots=True)
@@ -115,6 +116,7 @@ class Evidence:
                 if trial := self._of(str(state.plan.route), fact.probe):
                     trial.unreached = isinstance(fact, SubmitError) and fact.fault is SubmitFault.UNREACHABLE and fact.retry_in is not None
                     trial.shown_by = entry.seq
+                    trial.version = getattr(fact, "served_version", "") or trial.version
             case Sighted() as fact if state is not None:
                 if (trial := self._of(str(state.plan.route), fact.probe)) and not MONEY.isdisjoint(fact.altered):
                     trial.money = True

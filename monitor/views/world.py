@@ -35,6 +35,7 @@ from monitor.model.mail import Mark
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
 from monitor.model.verdict import Verdict
 from monitor.views.evidence import Evidence
+from monitor.views.gates import Gates
 from monitor.views.habit import Habit
 from monitor.views.incidents import Incidents
 from monitor.views.outbox import Outbox
@@ -118,6 +119,7 @@ class World:
     outbox: Outbox = field(default_factory=Outbox)
     evidence: Evidence = field(default_factory=Evidence)
     tripwires: Tripwires = field(default_factory=Tripwires)
+    gates: Gates = field(default_factory=Gates)
 
     def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
         """The probes of this mailbox that are not closed, in the order of their planning."""
@@ -142,6 +144,7 @@ class World:
         self.outbox.fold(entry)
         self.evidence.fold(entry, self.probes.get(getattr(entry.fact, "probe", ProbeId(""))))
         self.tripwires.fold(entry)
+        self.gates.fold(entry)
         match entry.fact:
             case ProbePlanned() as fact:
                 self._forget(fact.probe)

@@ -17,7 +17,8 @@ from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.model.facts import Fact
 from monitor.model.instant import Instant
-from monitor.model.policy import Access, ListenPolicy, SecretRef, SecretSource
+from monitor.model.policy import Access, ListenPolicy
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.surface.api import Api
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World

@@ -20,8 +20,9 @@ from monitor.cli.setup.writing import KEY, Target, draft, lay_out
 from monitor.edge.secret import SystemSecrets
 from monitor.model.address import Address
 from monitor.model.mail import UNSAID, Authentication, AuthResult, Carrier
-from monitor.model.policy import HttpPath, LoginMethod, Policy, SecretSource, Security, SmtpPath
+from monitor.model.policy import HttpPath, LoginMethod, Policy, Security, SmtpPath
 from monitor.model.probe import MailboxName, PathName
+from monitor.model.secret import SecretSource
 from monitor.rules import rehearse
 from monitor.settings import load
 

@@ -18,8 +18,9 @@ from monitor.edge.command import CONCURRENT, CommandSubmitter
 from monitor.edge.program import MAX_ERR, MAX_OUT
 from monitor.model.address import Address
 from monitor.model.mail import Carrier
-from monitor.model.policy import CommandPath, Demand, Locale, PathPolicy, SecretRef, SecretSource
+from monitor.model.policy import CommandPath, Demand, Locale, PathPolicy
 from monitor.model.probe import PathName, ProbeId
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import (
     CommandSubmission,
     Declined,

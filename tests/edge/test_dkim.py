@@ -21,7 +21,8 @@ from monitor.edge.smtp import SmtpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.lab import Lab, LabSpec
 from monitor.model.address import Address, SeedList
-from monitor.model.policy import DkimKey, PathPolicy, SecretRef, SecretSource, SmtpPath
+from monitor.model.policy import DkimKey, PathPolicy, SmtpPath
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import Misconfigured, Taken
 from monitor.ports import SecretError
 from monitor.rules import compose

@@ -6,7 +6,8 @@ import pytest
 
 from monitor.edge.heartbeat import LONGEST_DETAIL, HttpHeartbeat
 from monitor.edge.tls import TlsContexts
-from monitor.model.policy import HeartbeatPolicy, SecretRef, SecretSource
+from monitor.model.policy import HeartbeatPolicy
+from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import TOKEN, Answer, Receiver, echo, endless, hang, raw, reset, status
 from tests.edge.conftest import Authority
 from tests.fakes.paths import StubSecrets

@@ -16,7 +16,7 @@ from aiohttp import web
 from monitor.edge.http import MAX_BODY, HttpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.model.address import Address
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import (
     AppSubmission,
     Declined,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitor.edge.secret import MAX_BYTES, SystemSecrets
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import SecretError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.edge import secret
 from monitor.edge.secret import SystemSecrets, fetch
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import SecretError
 
 ENVIRON = {"PATH": os.environ["PATH"], "FLAVOUR": "vanilla"}

@@ -10,7 +10,7 @@ import pytest
 from monitor.edge.smtp import SmtpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.model.address import Address, Domain, SeedList
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import (
     Declined,
     MailSubmission,

@@ -17,7 +17,8 @@ from monitor.edge.tls import TlsContexts
 from monitor.lab import Fault, Lab, LabSpec
 from monitor.model.address import Address, SeedList
 from monitor.model.mail import BlindCause
-from monitor.model.policy import LoginMethod, SecretRef, SecretSource, Security, SmtpPath
+from monitor.model.policy import LoginMethod, Security, SmtpPath
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import Misconfigured, Outcome, Postponed, Step, Taken
 from monitor.ports import MailboxError
 from tests.edge.imap.accounts import QuickClock, mailbox, policy, watch

@@ -7,19 +7,9 @@ from dataclasses import dataclass, field
 
 from monitor.model.address import Address, SeedList
 from monitor.model.mail import Carrier
-from monitor.model.policy import (
-    Demand,
-    HttpPath,
-    Locale,
-    MailIdentity,
-    PathPolicy,
-    SecretRef,
-    SecretSource,
-    Security,
-    SmtpPath,
-    Templates,
-)
+from monitor.model.policy import Demand, HttpPath, Locale, MailIdentity, PathPolicy, Security, SmtpPath, Templates
 from monitor.model.probe import PathName, ProbeId
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.submission import AppSubmission, MailSubmission
 from monitor.ports import SecretError
 

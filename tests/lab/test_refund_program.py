@@ -41,9 +41,9 @@ async def probe(url: str, body: object = INPUT) -> Outcome:
 
 @pytest.mark.asyncio
 async def test_it_mails_and_says_who_served_it(lab: Lab) -> None:
-    lab.deploy("v3")
+    lab.deploy("v5")
     outcome = await probe(lab.description.shop_url)
-    assert isinstance(outcome, Taken) and (outcome.app_refund_id, outcome.served_version) == ("rf_00000001", "v3")
+    assert isinstance(outcome, Taken) and (outcome.app_refund_id, outcome.served_version) == ("rf_00000001", "v5")
     (message,) = lab.store.resolve(str(SEED)).folders["INBOX"].messages
     assert world.planned().token.encode() in message.raw
     assert await probe(lab.description.shop_url) == outcome, "the same key mails once"

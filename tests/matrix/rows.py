@@ -116,7 +116,7 @@ ROWS: tuple[Row, ...] = (
     # in the shop
     _row(F.ROUTE_TO_HOLDING, P.APP, L.APPLICATION, "its mail lies in the holding mailbox"),
     Row(None, P.APP, frozenset({L.APPLICATION}), "its mail lies in the holding mailbox", deploy="v2"),
-    Row(None, P.APP, frozenset({L.APPLICATION}), "it prints a wrong amount, the bare path does not", deploy="v3"),
+    Row(None, P.APP, frozenset({L.APPLICATION}), "it prints a wrong amount, the bare path does not", deploy="v5"),
     Row(None, P.APP, frozenset({L.APPLICATION}), "refund mail of ours that no probe asked for lies in a tripwire", deploy="v4"),
     # at the IMAP server: nothing is known of the mail
     _row(F.IMAP_DOWN, P.EVERYWHERE, L.MONITOR, "no mailbox of any provider answers: it is on our side of the network"),

@@ -15,13 +15,12 @@ from monitor.model.policy import (
     Policy,
     RetentionPolicy,
     Role,
-    SecretRef,
-    SecretSource,
     Security,
     SigningKey,
     WatchPolicy,
 )
 from monitor.model.probe import MailboxName
+from monitor.model.secret import SecretRef, SecretSource
 
 PASSWORD = SecretRef(SecretSource.ENV, "PASSWORD")
 KEY = SigningKey(1, b"hunter2 hunter2 hunter2")

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from monitor.model.address import Address, Domain
 from monitor.model.mail import Carrier, Field
 from monitor.model.money import Money
-from monitor.model.policy import HttpPath, Locale, SecretRef, SecretSource, SmtpPath, Templates
+from monitor.model.policy import HttpPath, Locale, SmtpPath, Templates
 from monitor.model.probe import RefundStory
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.rules import compose, token, visible
 from monitor.rules.reading import altered, read
 from monitor.rules.rehearse import rehearse

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from monitor.model.address import Address
 from monitor.model.facts import SubmitFault
 from monitor.model.mail import Placement
-from monitor.model.policy import FolderNames, LoginMethod, MailboxPolicy, Role, SecretRef, SecretSource, Security, WatchPolicy
+from monitor.model.policy import FolderNames, LoginMethod, MailboxPolicy, Role, Security, WatchPolicy
 from monitor.model.probe import MailboxName, ProbeId
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.rules import watch
 from monitor.rules.watch import CLEAN_UP_STEP, Hunt
 from monitor.views.world import Leftover

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model.policy import SecretRef, SecretSource
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import SecretError
 from monitor.settings import Loaded, SettingsError, load, policies
 

@@ -20,13 +20,12 @@ from monitor.model.policy import (
     LoginMethod,
     NotifyPolicy,
     Role,
-    SecretRef,
-    SecretSource,
     Security,
     SmtpPath,
     WebhookChannel,
 )
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.settings import print_duration
 from tests.settings.conftest import ENVIRON, GOOD, changed
 

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.settings import document, load
 from monitor.settings.published import json_schema
 from tests.settings.test_faults import ONE_FAULT

@@ -17,8 +17,9 @@ from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.model.facts import Paused, Resumed, WatchBlind
 from monitor.model.mail import BlindCause
-from monitor.model.policy import Access, ListenPolicy, SecretRef, SecretSource
+from monitor.model.policy import Access, ListenPolicy
 from monitor.model.probe import MailboxName
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import JournalUnwritable
 from monitor.surface.api import MAX_BODY, Api
 from monitor.surface.metrics import Metrics, Vitals

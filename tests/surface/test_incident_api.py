@@ -18,7 +18,8 @@ from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.model.facts import Acknowledged, DeployMarked, Fact, Noted, ResolveAsked, Silenced
 from monitor.model.incident import DeployPhase, IncidentId
-from monitor.model.policy import Access, ListenPolicy, SecretRef, SecretSource
+from monitor.model.policy import Access, ListenPolicy
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import JournalUnwritable
 from monitor.surface.api import Api
 from monitor.surface.metrics import Metrics, Vitals

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.app import App, assembled, build_edges
 from monitor.cli.check_config import PARALLEL, told
-from monitor.cli.probe import OneShot, proven_by
+from monitor.cli.probe import OneShot
 from monitor.cli.setup.answers import Server
 from monitor.cli.setup.interview import VARIABLE
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Folder, Placement
@@ -19,7 +19,7 @@ from monitor.model.probe import MailboxName, Route
 from monitor.model.submission import Misconfigured, Taken
 from monitor.model.verdict import Reason, Verdict
 from monitor.ports import Mailbox, MailboxError, Submitter
-from monitor.rules import placement
+from monitor.rules import placement, plan
 from monitor.views.probes import ProbeState, Seen
 
 TAGGED_WITHIN = 60.0  # seconds until a probe to seed+token@ counts as missing
@@ -179,7 +179,10 @@ async def probe(policy: Policy, show: Show) -> Probed:
 
 async def _round(policy: Policy, within: Mapping[Route, float]) -> tuple[dict[Route, ProbeState], dict[Route, str]]:
     """(the probes of these routes, to their end; why the other routes could not be probed). What arrived is taken away again."""
-    routes = {route: proven_by(seconds, policy.routes[route]) for route, seconds in within.items()}
+    routes = {
+        route: replace(policy.routes[route], deadlines=plan.proven_by(seconds, policy.routes[route].deadlines))
+        for route, seconds in within.items()
+    }
     eager = replace(policy, routes=routes, watch=replace(policy.watch, sweep_after=min(policy.watch.sweep_after, SWEEP_AFTER)))
     async with assembled(eager, exclusive=True) as app:
         shot = OneShot(app)

@@ -16,7 +16,7 @@ import yarl
 from monitor.edge.reply import clean, shapes
 from monitor.edge.tls import TlsFileError
 from monitor.model.notice import NotTold, Telling, Told
-from monitor.model.policy import SecretRef
+from monitor.model.secret import SecretRef
 from monitor.ports import Clock, SecretError, Secrets
 
 TlsSource = Callable[[str | None], ssl.SSLContext]

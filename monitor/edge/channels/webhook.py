@@ -10,7 +10,8 @@ import json
 
 from monitor.edge.channels.exchange import Exchange, NotSent, TlsSource, outcome
 from monitor.model.notice import Notice, Telling
-from monitor.model.policy import SecretRef, WebhookChannel
+from monitor.model.policy import WebhookChannel
+from monitor.model.secret import SecretRef
 from monitor.ports import Clock, Secrets
 
 SCHEMA = "mailcanary.notice/v1"

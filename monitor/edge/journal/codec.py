@@ -11,6 +11,7 @@ from monitor.model.facts import KIND_OF, KINDS, Fact
 
 V = TypeVar("V")
 
+_KEYS = ("probe", "mailbox", "incident", "gate")  # the first that a fact has groups it with its like
 SCHEMA = 1  # the major version: raised only when an older image could misread a fact
 
 _encoder = msgspec.json.Encoder()
@@ -22,8 +23,8 @@ def kind_of(fact: Fact) -> str:
 
 
 def key_of(fact: Fact) -> str:
-    """What groups a fact with its like: the probe, the mailbox, the incident, or nothing."""
-    return str(getattr(fact, "probe", getattr(fact, "mailbox", getattr(fact, "incident", ""))))
+    """What groups a fact with its like: the probe, the mailbox, the incident, the gate, or nothing."""
+    return next((str(getattr(fact, name)) for name in _KEYS if hasattr(fact, name)), "")
 
 
 def encode(value: object) -> bytes:

@@ -13,7 +13,8 @@ from monitor.edge.channels.alertmanager import KEPT
 from monitor.edge.tls import TlsContexts
 from monitor.model.incident import IncidentId, Severity
 from monitor.model.notice import Call, NotTold, Told
-from monitor.model.policy import AlertmanagerChannel, NotifyPolicy, SecretRef, SecretSource, WebhookChannel
+from monitor.model.policy import AlertmanagerChannel, NotifyPolicy, WebhookChannel
+from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import BEGAN, TOKEN, Receiver, hang, notice, status
 from tests.fakes.channel import StillClock
 from tests.fakes.paths import StubSecrets

@@ -15,7 +15,8 @@ from monitor.edge.channels import Webhook
 from monitor.edge.channels.webhook import document
 from monitor.edge.tls import TlsContexts
 from monitor.model.notice import Call, NotTold, Telling, Told
-from monitor.model.policy import SecretRef, SecretSource, WebhookChannel
+from monitor.model.policy import WebhookChannel
+from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import BEGAN, SECRET, TOKEN, Receiver, echo, notice, status
 from tests.fakes.channel import StillClock
 from tests.fakes.paths import StubSecrets

@@ -8,8 +8,9 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.imap import ImapMailbox
 from monitor.edge.tls import TlsContexts
 from monitor.model.address import Address
-from monitor.model.policy import FolderNames, LoginMethod, MailboxPolicy, Role, SecretRef, SecretSource, Security, WatchPolicy
+from monitor.model.policy import FolderNames, LoginMethod, MailboxPolicy, Role, Security, WatchPolicy
 from monitor.model.probe import MailboxName
+from monitor.model.secret import SecretRef, SecretSource
 
 REF = SecretRef(SecretSource.ENV, "SEED_PASSWORD")
 

@@ -6,7 +6,8 @@ import pytest
 
 from monitor.edge.channels import Alertmanager, Webhook
 from monitor.edge.tls import TlsContexts
-from monitor.model.policy import AlertmanagerChannel, SecretRef, SecretSource, WebhookChannel
+from monitor.model.policy import AlertmanagerChannel, WebhookChannel
+from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import Channel
 from tests.edge.channels.contract.channel_contract import NOW, ChannelContract, Make
 from tests.edge.channels.contract.receiver import SECRET, TOKEN

@@ -1,0 +1,34 @@
+"""Where deploys are heard of and shown, beside the command and the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.model.secret import SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class DeployHook:
+    """How a webhook of a deploy tool is read: JSON pointers (RFC 6901) into its body; an empty one is not asked for."""
+
+    name: str
+    deploy: str
+    phase: str
+    starts: tuple[str, ...]  # values of `phase`, in any case, that mean so
+    finishes: tuple[str, ...]
+    rolls_back: tuple[str, ...]
+    service: str = ""
+    version: str = ""
+    sha: str = ""
+    by: str = ""
+    at: str = ""  # seconds or milliseconds since the epoch, or ISO 8601
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrafanaPolicy:
+    """Where deploys are drawn as annotations, as best effort."""
+
+    url: str
+    token: SecretRef
+    ca_file: str | None = None

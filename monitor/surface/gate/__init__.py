@@ -1,0 +1,1 @@
+"""Gates as outsiders see them: one JSON document, and every other form made from it."""

@@ -1,0 +1,237 @@
+"""Gates: what was asked, what their probes show, what was decided, what people said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monitor.model.facts import (
+    Accepted,
+    Attempted,
+    Deferred,
+    Entry,
+    Fact,
+    GateCancelled,
+    GateDecided,
+    GateOverridden,
+    GateProbing,
+    GateRequested,
+    Judged,
+    ProbePlanned,
+    Refused,
+    Sighted,
+    Started,
+    SubmitError,
+    SubmitUnknown,
+    Tripped,
+    Withdrawn,
+    Withheld,
+)
+from monitor.model.gate import GateId
+from monitor.model.instant import Instant
+from monitor.model.mail import Field, Placement
+from monitor.model.probe import MailboxName, PathName, ProbeId, Route
+from monitor.model.submission import Step
+from monitor.model.verdict import Reason
+
+KEPT_GATES = 50  # decided ones; the oldest go first, a running one or one under an override stays
+MOST_TRIALS = 4_000  # probes of one gate
+MOST_ATTEMPTS = 20
+KEPT_BURST = 200  # the latest gate probes of one mailbox: no burst may be larger
+KEPT_TRIPS = 20
+MONEY = frozenset({Field.AMOUNT, Field.FOREIGN_AMOUNT})
+
+
+@dataclass(slots=True)
+class GateTrial:
+    """One probe of a gate. `seq`: its first attempt, by which trials are ordered; 0 before it."""
+
+    probe: ProbeId
+    route: Route
+    attempt: int  # of the gate
+    planned: Instant
+    seq: int = 0
+    sent: Instant | None = None
+    shown_by: int = 0  # seq of the fact that says what it shows
+    taken: bool = False
+    version: str = ""  # that served it, or refused it
+    step: Step | None = None  # where it was refused or deferred
+    final: bool = False  # refused, unreached or given up: there will be no further attempt
+    said: str = ""  # the peer's words, or the verdict's explanation
+    money: bool = False  # a wrong amount or currency was seen in it
+    reason: Reason | None = None  # of the latest revision
+    decided: Instant | None = None
+    seen: Instant | None = None  # first sighting
+    transit: float | None = None
+    placement: Placement | None = None
+    folder: str = ""
+    mailbox: MailboxName | None = None  # where it was seen
+    message_id: str = ""
+    gone: bool = False  # withdrawn: it was never attempted and never will be
+
+
+@dataclass(slots=True)
+class GateState:
+    """One gate over all its attempts. `requests` and `decisions` in their order; each attempt has at most one decision."""
+
+    id: GateId
+    requests: list[GateRequested]
+    trials: dict[ProbeId, GateTrial] = field(default_factory=dict)
+    decisions: list[GateDecided] = field(default_factory=list)
+    override: GateOverridden | None = None
+    cancelled: GateCancelled | None = None  # of the present attempt
+    asked: int = 0  # probes that were asked for and are not planned yet
+    asked_at: Instant | None = None
+
+    @property
+    def request(self) -> GateRequested:
+        """The present attempt's."""
+        return self.requests[-1]
+
+    @property
+    def decision(self) -> GateDecided | None:
+        """The present attempt's; None while it runs."""
+        last = self.decisions[-1] if self.decisions else None
+        return last if last is not None and last.attempt == self.request.attempt else None
+
+    @property
+    def running(self) -> bool:
+        return self.decision is None
+
+    def overridden(self, now: Instant) -> GateOverridden | None:
+        """The override that is in force. UTC: it outlives processes."""
+        return self.override if self.override is not None and now.utc < self.override.until else None
+
+
+@dataclass(slots=True)
+class GateBudget:
+    """First attempts of gate probes on one UTC day (`day`: days since the epoch)."""
+
+    day: int = 0
+    paths: dict[PathName, int] = field(default_factory=dict)
+    mailboxes: dict[MailboxName, int] = field(default_factory=dict)
+
+    def spent(self, day: int, path: PathName, mailbox: MailboxName) -> tuple[int, int]:
+        return (self.paths.get(path, 0), self.mailboxes.get(mailbox, 0)) if day <= self.day else (0, 0)
+
+    def spend(self, day: int, route: Route) -> None:
+        if day > self.day:
+            self.day, self.paths, self.mailboxes = day, {}, {}
+        self.paths[route.path] = self.paths.get(route.path, 0) + 1
+        self.mailboxes[route.mailbox] = self.mailboxes.get(route.mailbox, 0) + 1
+
+
+@dataclass(slots=True)
+class Trip:
+    at: Instant
+    seq: int
+    mailbox: MailboxName
+
+
+@dataclass(slots=True)
+class Gates:
+    """`known` in the order of the first requests. `bursts`: when the latest gate probes of each mailbox were planned."""
+
+    known: dict[GateId, GateState] = field(default_factory=dict)
+    owner: dict[ProbeId, GateId] = field(default_factory=dict)
+    bursts: dict[MailboxName, list[Instant]] = field(default_factory=dict)
+    budget: GateBudget = field(default_factory=GateBudget)
+    trips: list[Trip] = field(default_factory=list)
+
+    def running(self) -> list[GateState]:
+        return [state for state in self.known.values() if state.running]
+
+    def of_deploy(self, deploy: str) -> GateState | None:
+        """A deploy is judged by one policy: its gate."""
+        return next((state for state in reversed(self.known.values()) if state.request.deploy == deploy), None)
+
+    def trial(self, probe: ProbeId) -> GateTrial | None:
+        gate = self.owner.get(probe)
+        return self.known[gate].trials.get(probe) if gate is not None else None
+
+    def fold(self, entry: Entry) -> None:
+        match entry.fact:
+            case GateRequested() as fact:
+                self._requested(fact)
+            case GateProbing() as fact:
+                if state := self.known.get(fact.gate):
+                    state.asked += len(fact.routes)
+                    state.asked_at = fact.at
+            case GateDecided() as fact:
+                if state := self.known.get(fact.gate):
+                    state.decisions.append(fact)
+            case GateOverridden() as fact:
+                if state := self.known.get(fact.gate):
+                    state.override = fact
+            case GateCancelled() as fact:
+                if state := self.known.get(fact.gate):
+                    state.cancelled = fact
+            case ProbePlanned() as fact if fact.gate:
+                self._planned(fact)
+            case Started():  # what an earlier process was asked to plan, it never will
+                for state in self.known.values():
+                    state.asked = 0
+            case Tripped() as fact:
+                self.trips = [*self.trips[1 - KEPT_TRIPS :], Trip(fact.at, entry.seq, fact.mailbox)]
+            case _ as fact if fact is not None and (trial := self.trial(getattr(fact, "probe", ProbeId("")))):
+                self._shown(trial, entry.seq, fact)
+
+    def _requested(self, fact: GateRequested) -> None:
+        state = self.known.get(fact.gate)
+        if state is None:
+            self.known[fact.gate] = GateState(fact.gate, [fact])
+        else:
+            state.requests.append(fact)
+            state.cancelled, state.asked = None, 0
+        self._make_room(fact.at)
+
+    def _make_room(self, now: Instant) -> None:
+        done = [state for state in self.known.values() if not state.running and state.overridden(now) is None]
+        for state in done[: max(0, len(self.known) - KEPT_GATES)]:
+            del self.known[state.id]
+            for probe in state.trials:
+                self.owner.pop(probe, None)
+
+    def _planned(self, fact: ProbePlanned) -> None:
+        burst = self.bursts.setdefault(fact.route.mailbox, [])
+        burst.append(fact.at)
+        del burst[:-KEPT_BURST]
+        if (state := self.known.get(GateId(fact.gate))) is None:
+            return
+        state.asked = max(0, state.asked - 1)
+        if len(state.trials) < MOST_TRIALS:
+            state.trials[fact.probe] = GateTrial(fact.probe, fact.route, state.request.attempt, fact.at, message_id=fact.message_id)
+            self.owner[fact.probe] = state.id
+
+    def _shown(self, trial: GateTrial, seq: int, fact: Fact) -> None:
+        match fact:
+            case Attempted():
+                trial.final = False
+                if trial.sent is None:
+                    trial.sent, trial.seq = fact.at, seq
+                    self.budget.spend(int(fact.at.utc // 86_400), trial.route)
+            case Accepted():
+                trial.taken, trial.version, trial.said = True, fact.served_version, str(fact.reply)
+            case SubmitUnknown():
+                trial.step, trial.said, trial.final = fact.step, fact.detail, True
+            case Refused():
+                trial.step, trial.said, trial.final = fact.step, str(fact.reply), True
+                trial.version = fact.served_version or trial.version
+            case Deferred():
+                trial.step, trial.said, trial.final = fact.step, str(fact.reply), fact.retry_in is None
+                trial.version = fact.served_version or trial.version
+            case SubmitError():
+                trial.step, trial.said, trial.final = None, fact.detail, fact.retry_in is None
+            case Withheld() | Withdrawn():
+                trial.gone, trial.said = isinstance(fact, Withdrawn), getattr(fact, "detail", "withdrawn")
+            case Sighted():
+                trial.seen = trial.seen or fact.at
+                trial.money = trial.money or not MONEY.isdisjoint(fact.altered)
+            case Judged():
+                trial.reason, trial.decided, trial.said = fact.reason, fact.at, fact.explanation
+                trial.transit, trial.placement, trial.folder, trial.mailbox = (
+                    fact.transit_seconds, fact.placement, fact.folder, fact.mailbox
+                )  # fmt: skip
+                trial.version = fact.served_version or trial.version
+            case _:
+                return
+        trial.shown_by = seq
