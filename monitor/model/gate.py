@@ -83,6 +83,21 @@ class GatePolicy:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
+BUILT_IN: dict[str, GatePolicy] = {
+    QUICK: GatePolicy(QUICK, GatePlan((GateStep(10, 0), GateStep(30, 1)))),
+    STANDARD: GatePolicy(STANDARD, GatePlan((GateStep(30, 0), GateStep(60, 1))), timeout=1_200.0),
+    DEEP: GatePolicy(DEEP, GatePlan(sequential=Sequential(0.005, 0.05, 0.01, 0.05, 300)), timeout=7_200.0, fresh_for=10_800.0),
+}
+
+
+def faults(policy: GatePolicy) -> str:
+    """Why this policy can never decide, with the mend; empty: it can."""
+    plan = policy.plan
+    if plan.most <= 0:
+        return "asks for no probe, and no evidence never passes; give it steps"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class GateRoute:
     """A route as a gate knows it, whatever the configuration becomes. `provider`: its mailbox class."""

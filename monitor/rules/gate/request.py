@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.model.facts import DeployMarked, GateRequested
-from monitor.model.gate import Arm, Baseline, GateId, GatePolicy, GateRoute
+from monitor.model.gate import Arm, Baseline, GateId, GatePolicy, GateRoute, faults
 from monitor.model.incident import DeployPhase
 from monitor.model.instant import Instant
 from monitor.model.policy import CommandPath, HttpPath, PathPolicy, Policy, Role, SmtpPath
 from monitor.model.probe import Route
 from monitor.model.verdict import Verdict
-from monitor.rules.gate.policies import faults
 from monitor.rules.plain import plain
 from monitor.views.gates import MOST_ATTEMPTS, GateState
 from monitor.views.world import World
