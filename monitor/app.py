@@ -17,8 +17,9 @@ from monitor.model.facts import Reloaded, ReloadRefused, Started
 from monitor.model.instant import Instant
 from monitor.model.policy import MailboxPolicy, Policy, SigningKey
 from monitor.model.probe import MailboxName, ProbeId
-from monitor.ports import Channel, Heartbeat, JournalUnwritable
+from monitor.ports import Annotator, Channel, Heartbeat, JournalUnwritable
 from monitor.rules import reload
+from monitor.stages.annotate import Annotate
 from monitor.stages.gate import Gate
 from monitor.stages.heartbeat import Beat
 from monitor.stages.incident import Incident
@@ -73,6 +74,7 @@ class App:
         self._channels = Channels(edges.channels)
         self.notify = Notify(self.desk, self._channels)
         self.beat = Beat(self.desk, edges.heartbeat, self._beaten)
+        self.annotate = Annotate(self.desk, edges.annotator, self.metrics.annotations_failed)
         self._build = build
         self._ownership = ownership
         self._configured = policy  # as the file has it; the desk's holds what must outlive a reload too
@@ -112,6 +114,7 @@ class App:
                 loops["incident"] = self.incident.run
                 loops["notify"] = self.notify.run
                 loops["heartbeat"] = self.beat.run
+                loops["annotate"] = self.annotate.run
             for extra in more:
                 loops[extra.__name__] = extra
             running = {name: self._tasks.create_task(_guard(name, loop), name=name) for name, loop in loops.items()}
@@ -186,8 +189,10 @@ class App:
         self.plan.renewed(name for name, box in edges.mailboxes.items() if running.mailboxes.get(name) is not box)
         await self.submit.reload(edges.submitters)
         self.beat.reload(edges.heartbeat)
+        self.annotate.reload(edges.annotator)
         self._part_with(one for name, one in running.channels.items() if edges.channels.get(name) is not one)
         self._part_with([running.heartbeat] if running.heartbeat and edges.heartbeat is not running.heartbeat else [])
+        self._part_with([running.annotator] if running.annotator and edges.annotator is not running.annotator else [])
         await self.watch.end(name for name in removed if name not in self._held)
         self._give_back(before)
         self._watch_new()
@@ -244,8 +249,8 @@ class App:
                 if (box.host, box.port, box.username) not in kept:
                     self._ownership.release(box.host, box.port, box.username)
 
-    def _part_with(self, replaced: Iterable[Channel | Heartbeat]) -> None:
-        async def close(one: Channel | Heartbeat) -> None:
+    def _part_with(self, replaced: Iterable[Channel | Heartbeat | Annotator]) -> None:
+        async def close(one: Channel | Heartbeat | Annotator) -> None:
             try:
                 await self.edges.clock.sleep(FAREWELL)
             finally:
@@ -303,6 +308,8 @@ class App:
             await channel.close()
         if self.edges.heartbeat is not None:
             await self.edges.heartbeat.close()
+        if self.edges.annotator is not None:
+            await self.edges.annotator.close()
         with contextlib.suppress(JournalUnwritable):
             await self._snapshot()
         await self.journal.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from monitor.model.deploy import Annotation, Drawn
 from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause, Folder, Look, Mark
-from monitor.model.notice import Notice, Telling
+from monitor.model.notice import Notice, NotTold, Telling
 from monitor.model.secret import SecretRef
 from monitor.model.submission import Outcome, Submission
 
@@ -124,6 +125,20 @@ class Heartbeat(Protocol):
 
     async def beat(self, well: bool, detail: str, deadline: float) -> str:
         """Say that a cycle was completed, or that it failed. Empty when it was taken, else why not."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Annotator(Protocol):
+    """Draws deploys where people look at graphs. Best effort: never raises for anything that the peer does."""
+
+    async def draw(self, annotation: Annotation, deadline: float) -> Drawn | NotTold:
+        """Another picture, within `deadline` seconds."""
+        ...
+
+    async def stretch(self, number: int, ended: Instant, text: str, deadline: float) -> Drawn | NotTold:
+        """The picture `number` becomes a span that ends so, with this text."""
         ...
 
     async def close(self) -> None: ...

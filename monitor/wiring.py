@@ -9,6 +9,7 @@ from monitor.edge.channels import build as build_channels
 from monitor.edge.clock import SystemClock
 from monitor.edge.command import CommandSubmitter
 from monitor.edge.entropy import SystemEntropy
+from monitor.edge.grafana import Grafana
 from monitor.edge.heartbeat import HttpHeartbeat
 from monitor.edge.http import HttpSubmitter
 from monitor.edge.imap import ImapMailbox
@@ -17,7 +18,7 @@ from monitor.edge.smtp import SmtpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
-from monitor.ports import Channel, Clock, Entropy, Heartbeat, Mailbox, Secrets, Submitter
+from monitor.ports import Annotator, Channel, Clock, Entropy, Heartbeat, Mailbox, Secrets, Submitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Edges:
     mailboxes: Mapping[MailboxName, Mailbox]
     channels: Mapping[str, Channel] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
+    annotator: Annotator | None = None
     tls: TlsContexts = field(default_factory=TlsContexts)
 
 
@@ -52,7 +54,8 @@ def build_edges(policy: Policy, before: Edges | None = None) -> Edges:
     }
     channels = build_channels(policy.notify, secrets, tls.get, base.clock)
     heartbeat = HttpHeartbeat(policy.heartbeat, secrets, tls.get) if policy.heartbeat else None
-    return replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat)
+    annotator = Grafana(policy.grafana, secrets, tls.get) if policy.grafana else None
+    return replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat, annotator=annotator)
 
 
 def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges: Edges, new: Policy, fresh: Edges) -> Edges:
@@ -74,6 +77,7 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
         mailboxes={name: edges.mailboxes[name] if same_box(name) else one for name, one in fresh.mailboxes.items()},
         channels={name: edges.channels[name] if same_channel(name) else one for name, one in fresh.channels.items()},
         heartbeat=edges.heartbeat if old.heartbeat == new.heartbeat else fresh.heartbeat,
+        annotator=edges.annotator if old.grafana == new.grafana else fresh.annotator,
     )
 
 

@@ -21,3 +21,17 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+
+def utc() -> float:
+    """Seconds since the epoch, for what has no event loop; so are the next two."""
+    return time.time()
+
+
+def monotonic() -> float:
+    return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Stop this thread for a while."""
+    time.sleep(seconds)

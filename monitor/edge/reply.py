@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from monitor.model.pointer import text_at
 from monitor.model.submission import Reply
 
 MAX_TEXT = 500
@@ -75,17 +76,5 @@ def json_document(body: bytes) -> object:
 
 
 def at_pointer(document: object, pointer: str) -> str:
-    """The text or number at a JSON pointer (RFC 6901), "" when there is none."""
-    if pointer and not pointer.startswith("/"):
-        return ""
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, dict) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and re.fullmatch(r"0|[1-9][0-9]{0,5}", key) and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            return ""
-    if isinstance(document, bool) or not isinstance(document, str | int | float):
-        return ""
-    return clean(str(document), limit=MAX_ID)
+    """The text or number at a JSON pointer (RFC 6901), on one line and of at most MAX_ID characters; "" when there is none."""
+    return clean(text_at(document, pointer), limit=MAX_ID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitor.model.instant import Instant
 from monitor.model.secret import SecretRef
 
 
@@ -32,3 +33,20 @@ class GrafanaPolicy:
     url: str
     token: SecretRef
     ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What is drawn: a moment, or with `ended` a span. `text` may hold what people wrote; it is made fit for HTML."""
+
+    at: Instant
+    tags: tuple[str, ...]
+    text: str
+    ended: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`number` is what the picture goes by there."""
+
+    number: int

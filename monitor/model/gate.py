@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -83,18 +84,89 @@ class GatePolicy:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
-BUILT_IN: dict[str, GatePolicy] = {
-    QUICK: GatePolicy(QUICK, GatePlan((GateStep(10, 0), GateStep(30, 1)))),
-    STANDARD: GatePolicy(STANDARD, GatePlan((GateStep(30, 0), GateStep(60, 1))), timeout=1_200.0),
+BUILT_IN: dict[str, GatePolicy] = {  # docs/gate-statistics.md says what each can see
+    QUICK: GatePolicy(QUICK, GatePlan((GateStep(10, 0), GateStep(30, 1))), timeout=900.0),
+    STANDARD: GatePolicy(STANDARD, GatePlan((GateStep(30, 0), GateStep(60, 1), GateStep(90, 2)), reject=3), timeout=2_100.0),
     DEEP: GatePolicy(DEEP, GatePlan(sequential=Sequential(0.005, 0.05, 0.01, 0.05, 300)), timeout=7_200.0, fresh_for=10_800.0),
 }
 
+MOST_PROBES = 1_000  # that a plan may ask of one mailbox class
+LONGEST_TIMEOUT = 21_600.0
+LONGEST_SETTLE = 600.0
+LONGEST_FRESH = 604_800.0
+
 
 def faults(policy: GatePolicy) -> str:
-    """Why this policy can never decide, with the mend; empty: it can."""
+    """Why this policy can never decide, never fail, or contradicts itself, with the mend; empty: it can."""
     plan = policy.plan
-    if plan.most <= 0:
-        return "asks for no probe, and no evidence never passes; give it steps"
+    why = _sequential_faults(plan, plan.sequential) if plan.sequential is not None else _step_faults(plan)
+    return why or _time_faults(policy) or _scope_faults(policy)
+
+
+def _step_faults(plan: GatePlan) -> str:
+    if not plan.steps:
+        return "asks for no probe, and no evidence never passes; give it steps, or a sequential test"
+    if plan.reject < 1:
+        return f"fails with {plan.reject} adverse probes, so it can never pass; let reject be 1 or more"
+    if plan.most > MOST_PROBES:
+        return f"asks for {plan.most} probes of a mailbox class; {MOST_PROBES} are the most"
+    before: GateStep | None = None
+    for step in plan.steps:
+        if step.probes < 1 or step.accept < 0:
+            return f"has a step of {step.probes} probes that accepts {step.accept}; a step has a probe at least, and accepts 0 or more"
+        if step.accept >= step.probes:
+            return f"passes {step.probes} probes although all {step.accept} of them may be adverse; accept fewer than there are probes"
+        if step.accept >= plan.reject:
+            return f"accepts {step.accept} adverse probes in {step.probes}, and fails with {plan.reject}; let reject be greater"
+        if before is not None and (step.probes <= before.probes or step.accept <= before.accept):
+            said = f"{before.probes} probes with {before.accept}, then {step.probes} with {step.accept}"
+            return f"has steps that do not grow: {said}; let each step have more probes and accept more than the one before"
+        before = step
+    last = plan.steps[-1]
+    if last.accept != plan.reject - 1:
+        undecided = f"after {last.probes} probes it passes with {last.accept} adverse ones and fails with {plan.reject}"
+        return f"can end undecided: {undecided}; let the last step accept {plan.reject - 1}"
+    return ""
+
+
+def _sequential_faults(plan: GatePlan, test: Sequential) -> str:
+    if plan.steps:
+        return "has both steps and a sequential test; keep one of them"
+    for name in ("good", "bad", "false_fail", "false_pass"):
+        if not 0 < (share := getattr(test, name)) < 1:
+            return f"has {name} = {share:g}; let it be a share between 0 and 1"
+    if test.good >= test.bad:
+        return f"calls {test.good:g} adverse good and {test.bad:g} bad; let good be less than bad"
+    if test.false_fail + test.false_pass >= 1:
+        return f"may be wrong {test.false_fail:g} and {test.false_pass:g} of the time, which is no better than a coin; let both be small"
+    if test.most > MOST_PROBES:
+        return f"asks for {test.most} probes of a mailbox class; {MOST_PROBES} are the most"
+    least = math.log(test.false_pass / (1 - test.false_fail)) / math.log((1 - test.bad) / (1 - test.good))
+    if test.most < least - 1e-9:
+        return f"is cut off at {test.most} probes, and cannot pass before {math.ceil(least - 1e-9)}; let most be at least that"
+    return ""
+
+
+def _time_faults(policy: GatePolicy) -> str:
+    if not 0 < policy.timeout <= LONGEST_TIMEOUT:
+        return f"has a timeout of {policy.timeout:g} s; let it be more than 0 and at most {LONGEST_TIMEOUT:g}"
+    if not 0 <= policy.settle <= LONGEST_SETTLE:
+        return f"settles for {policy.settle:g} s; let it be from 0 to {LONGEST_SETTLE:g}"
+    if not 0 <= policy.fresh_for <= LONGEST_FRESH:
+        return f"trusts evidence for {policy.fresh_for:g} s; let fresh_for be from 0 to {LONGEST_FRESH:g}"
+    if policy.deadline is not None and not 0 < policy.deadline <= LONGEST_TIMEOUT:
+        return f"has a deadline of {policy.deadline:g} s; let it be more than 0 and at most {LONGEST_TIMEOUT:g}"
+    if policy.timeout <= policy.settle + (policy.deadline or 0.0):
+        proves = "" if policy.deadline is None else f"proves a loss after {policy.deadline:g} s and "
+        return f"{proves}settles for {policy.settle:g} s, but its timeout is {policy.timeout:g} s; let that be longer than both together"
+    return ""
+
+
+def _scope_faults(policy: GatePolicy) -> str:
+    if policy.min_routes < 1:
+        return f"demands {policy.min_routes} routes, and no evidence never passes; let min_routes be 1 or more"
+    if policy.overdue_fails and policy.control is Control.NONE:
+        return "fails what is overdue while the control arm arrives, and has no control arm; drop overdue_fails, or let control be stable"
     return ""
 
 

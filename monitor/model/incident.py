@@ -21,6 +21,7 @@ class ScopeKind(StrEnum):
     PATH = "path"
     PROVIDER = "provider"
     MAILBOX = "mailbox"
+    DEPLOY = "deploy"  # no route: what a release gate holds
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +29,7 @@ class Scope:
     """What an incident is about: the smallest description of where it fails when it opens. Never changes afterwards."""
 
     kind: ScopeKind
-    name: str = ""  # of the path, provider or mailbox; empty for all
+    name: str = ""  # of the path, provider, mailbox or deploy; empty for all
 
     def __str__(self) -> str:
         return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
@@ -61,6 +62,7 @@ class Opening(StrEnum):
     LOSSY = "lossy"  # single losses, too many of them
     BLIND = "blind"  # we cannot look, or cannot submit
     ITSELF = "itself"  # the monitor's own fault
+    HELD = "held"  # a release gate did not pass
 
 
 class Layer(StrEnum):

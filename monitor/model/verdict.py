@@ -77,6 +77,7 @@ class Symptom(StrEnum):
     BASELINE = "baseline"
     MONITOR = "monitor"
     STRAY = "stray"  # refund mail that should not be: from no verdict on a probe, but from a tripwire
+    GATE_HOLD = "gate_hold"  # from no verdict on a probe either, but from a gate's decision
 
 
 _TABLE: dict[Reason, tuple[Verdict, Symptom | None]] = {

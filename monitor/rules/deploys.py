@@ -13,7 +13,7 @@ from monitor.rules.words import lapse
 NEAR = 7_200.0  # seconds: an incident that begins later than this after a deploy has nothing to do with it at first sight
 MOST = 5
 
-_DID = {DeployPhase.START: "started", DeployPhase.FINISH: "finished", DeployPhase.ROLLBACK: "was rolled back"}
+DID = {DeployPhase.START: "started", DeployPhase.FINISH: "finished", DeployPhase.ROLLBACK: "was rolled back"}
 
 
 def candidates(
@@ -48,7 +48,7 @@ def worded(candidate: DeployCandidate) -> str:
     by = f" by {candidate.by}" if candidate.by else ""
     running = ", still running" if candidate.phase is DeployPhase.START else ""
     when = candidate.at.when.strftime("%H:%M:%SZ")
-    return f"{name}{by} {_DID[candidate.phase]} {when}{running}; began {lapse(candidate.seconds_after)} after ({candidate.link.value})"
+    return f"{name}{by} {DID[candidate.phase]} {when}{running}; began {lapse(candidate.seconds_after)} after ({candidate.link.value})"
 
 
 def _graded(marker: DeployMarked, began: Instant, last_good: Instant | None, control_good: bool) -> DeployCandidate:

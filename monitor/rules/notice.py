@@ -46,6 +46,7 @@ TITLES: dict[Symptom, str] = {
     Symptom.BASELINE: "No sound baseline to compare with",
     Symptom.MONITOR: "The monitor itself is in trouble",
     Symptom.STRAY: "Refund mail where none must ever come",
+    Symptom.GATE_HOLD: "Release gate holds a deploy",
 }
 
 
@@ -185,7 +186,7 @@ def _now(transition: Transition, after_silence: bool) -> str:
     match transition.phase:
         case Phase.OPENED if transition.episode > 1:
             said.insert(0, f"reopened within the hour, episode {transition.episode}")
-        case Phase.GROWN:
+        case Phase.GROWN if transition.symptom is not Symptom.GATE_HOLD:
             said.insert(0, f"more than told before: {len(transition.routes)} routes")
         case Phase.FLAPPING:
             said.insert(0, f"opened {transition.episode} times: it stays open until mail is good for four times as long")

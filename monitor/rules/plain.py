@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@=]{1,320}@(?=[A-Za-z0-9])")
-_REFUND_NUMBER = re.compile(r"\brf[-_]?\d[\d_-]{3,}", re.I)  # as rules/story makes them, and as shops write the like
+_REFUND_NUMBER = re.compile(r"(?<![^\W_])rf[-_]?\d[\d_-]{3,}", re.I)  # as rules/story makes them, and as shops write the like
 
 
 def one_line(text: str) -> str:
@@ -15,4 +15,5 @@ def one_line(text: str) -> str:
 
 def plain(text: str) -> str:
     """Peers quote the recipient ("550 <seed@box.test>: unknown"): the domain stays, the local part does not."""
-    return _REFUND_NUMBER.sub("RF-***", _ADDRESS.sub("***@", one_line(text)))  # in this order: what is escaped may be part of an address
+    shown = one_line(_REFUND_NUMBER.sub("RF-***", text))  # what is escaped before a number would be one word with it
+    return _REFUND_NUMBER.sub("RF-***", _ADDRESS.sub("***@", shown))  # what is escaped may be part of an address

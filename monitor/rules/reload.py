@@ -44,6 +44,8 @@ def changes(old: Policy, new: Policy) -> tuple[str, ...]:
     lines = [*_sections(old, new), *_members("path", old.paths, new.paths), *_members("mailbox", old.mailboxes, new.mailboxes)]
     lines += _routes(old, new)
     lines += _members("channel", old.notify.channels, new.notify.channels)
+    lines += _members("gate policy", old.gates.policies, new.gates.policies)
+    lines += _members("deploy hook", old.deploy_hooks, new.deploy_hooks)
     if len(lines) > MAX_CHANGES:
         return (*lines[: MAX_CHANGES - 1], f"and {len(lines) - MAX_CHANGES + 1} more")
     return tuple(lines)
@@ -91,11 +93,13 @@ def _sections(old: Policy, new: Policy) -> list[str]:
         lines.append(f"signing keys: {counts or 'order changed'}")
     if old.listen.tokens != new.listen.tokens:
         lines.append("listen.tokens changed")
-    for name in ("watch", "retention", "incidents"):
-        lines += [f"{name}.{key} changed" for key in _differing(getattr(old, name), getattr(new, name))]
+    for name in ("watch", "retention", "incidents", "gates"):
+        lines += [f"{name}.{key} changed" for key in _differing(getattr(old, name), getattr(new, name)) if key != "policies"]
     lines += [f"{name} changed" for name in ("drain", "sending_domains") if getattr(old, name) != getattr(new, name)]
     if old.heartbeat != new.heartbeat:
         lines.append(f"heartbeat {_verb(old.heartbeat, new.heartbeat)}")
+    if old.grafana != new.grafana:
+        lines.append(f"grafana {_verb(old.grafana, new.grafana)}")
     return lines + [f"notify.{key} changed" for key in _differing(old.notify, new.notify) if key != "channels"]
 
 

@@ -14,7 +14,9 @@ from monitor.model.policy import LoginMethod, Role, Security
 from monitor.model.probe import Deadlines
 from monitor.model.secret import SecretRef, SecretSource
 from monitor.settings.addresses import loopback
+from monitor.settings.deploy_checks import check_deploys
 from monitor.settings.faults import KeyPath
+from monitor.settings.gate_policies import check_gates
 from monitor.settings.http_values import must_be_hidden, must_be_secret
 from monitor.settings.mail_shape import CommandShape, HttpShape, MailboxShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import check_heartbeat, check_notify
@@ -61,7 +63,11 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
     if ("notify",) not in broken:
         check_notify(settings.notify, report)
     check_heartbeat(settings.heartbeat, report)
+    check_deploys(settings.deploys, report)
     if not broken:
+        check_gates(settings, routes, report)
+    if not broken:
+        _rollback_token(settings, report)
         _notes(settings, routes, report)
     return routes
 
@@ -285,6 +291,14 @@ def _trust(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report)
             blamed.add(route.route.mailbox)
             what = f"path {route.route.path} requires {wanted[0]}, but nobody's Authentication-Results are trusted here"
             report.fault(("mailboxes", route.route.mailbox), what, "write authserv_ids: [mx.google.com], the first word of that header")
+
+
+def _rollback_token(settings: Settings, report: Report) -> None:
+    """Whoever holds another role's token must not be able to roll back."""
+    tokens = settings.listen.tokens
+    for role in type(tokens).model_fields:
+        if role != "rollback" and tokens.rollback is not None and getattr(tokens, role) == tokens.rollback:
+            report.fault(("listen", "tokens", "rollback"), f"is the token of {role} too", "give the rollback hook a token of its own")
 
 
 def _notes(settings: Settings, routes: tuple[PlannedRoute, ...], report: Report) -> None:

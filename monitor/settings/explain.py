@@ -21,10 +21,11 @@ _OF_KINDS: dict[KeyPath, str] = {  # mappings whose members have a `kind`, which
 _LISTED = 16  # keys named in a mend at most
 
 
-def explain(error: ValidationError, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
-    """(path, what, mend) for each error."""
+def explain(error: ValidationError, data: Mapping[str, Any], root: type[Section] = Settings) -> Iterator[tuple[KeyPath, str, str]]:
+    """(path, what, mend) for each error of a file whose whole is `root`."""
     errors = error.errors(include_url=False, include_input=True)
-    misspelt = {(*path[:-1], _guess(path, data)) for path in (_path("", one["loc"]) for one in errors if one["type"] == "extra_forbidden")}
+    unknown = [_path("", one["loc"]) for one in errors if one["type"] == "extra_forbidden"]
+    misspelt = {(*path[:-1], _guess(path, data, root)) for path in unknown}
     for one in errors:
         path = _path(one["type"], one["loc"])
         if one["type"] == "missing" and path in misspelt:
@@ -33,7 +34,7 @@ def explain(error: ValidationError, data: Mapping[str, Any]) -> Iterator[tuple[K
             continue  # pydantic counts the good members only
         if one["type"] == "setting":
             path += one["ctx"]["below"]
-        what, mend = _words(one["type"], one.get("ctx", {}), one["msg"], path, one["input"], data)
+        what, mend = _words(one["type"], one.get("ctx", {}), one["msg"], path, one["input"], data, root)
         yield path, what, mend
 
 
@@ -48,16 +49,18 @@ def _path(kind: str, loc: tuple[str | int, ...]) -> KeyPath:
     return tuple(parts)
 
 
-def _words(kind: str, context: Mapping[str, Any], message: str, path: KeyPath, value: object, data: Mapping[str, Any]) -> tuple[str, str]:
+def _words(
+    kind: str, context: Mapping[str, Any], message: str, path: KeyPath, value: object, data: Mapping[str, Any], root: type[Section]
+) -> tuple[str, str]:
     if value is NOTHING and kind not in {"extra_forbidden", "setting"}:
         return "has no value", NO_VALUE_MEND
     match kind:
         case "setting":
             return str(context["what"]), str(context["mend"])
         case "extra_forbidden":
-            return "unknown key", _unknown(path, data)
+            return "unknown key", _unknown(path, data, root)
         case "missing":
-            return "is missing", f"write {path[-1]}: {_example(path, data)}"
+            return "is missing", f"write {path[-1]}: {_example(path, data, root)}"
         case "union_tag_not_found" if not isinstance(value, dict):
             return f"is {_kind_of(value)} where a mapping is wanted", "write `key: value` lines below it"
         case "union_tag_not_found":
@@ -86,41 +89,41 @@ def _kind_of(value: object) -> str:
     return "text" if isinstance(value, str) else "a list" if isinstance(value, list) else "a mapping"
 
 
-def _guess(path: KeyPath, data: Mapping[str, Any]) -> str | None:
+def _guess(path: KeyPath, data: Mapping[str, Any], root: type[Section]) -> str | None:
     """The key that was probably meant."""
-    section = _section(path[:-1], data)
+    section = _section(path[:-1], data, root)
     return closest(str(path[-1]), section.model_fields) if section else None
 
 
-def _unknown(path: KeyPath, data: Mapping[str, Any]) -> str:
+def _unknown(path: KeyPath, data: Mapping[str, Any], root: type[Section]) -> str:
     key = str(path[-1])
-    section = _section(path[:-1], data)
+    section = _section(path[:-1], data, root)
     if key == "<<":
         return "merge keys are not read; write the keys out or alias a whole value"
     if section is None:
         return "remove it"
-    near = _guess(path, data)
+    near = _guess(path, data, root)
     if near:
         return f"did you mean {near}?"
     for name, info in section.model_fields.items():
         below = _model(info.annotation)
         if below is not None and key in below.model_fields:
             return f"write it under {name}:"
-    if key in Settings.model_fields:
+    if key in root.model_fields:
         return "write it at the top level"
     return "remove it; known here: " + ", ".join(list(section.model_fields)[:_LISTED])
 
 
-def _example(path: KeyPath, data: Mapping[str, Any]) -> str:
-    section = _section(path[:-1], data)
+def _example(path: KeyPath, data: Mapping[str, Any], root: type[Section]) -> str:
+    section = _section(path[:-1], data, root)
     info = section.model_fields.get(str(path[-1])) if section else None
     extra = info.json_schema_extra if info else None
     return str(extra.get("x-example", "...")) if isinstance(extra, dict) else "..."
 
 
-def _section(path: KeyPath, data: Mapping[str, Any]) -> type[Section] | None:
+def _section(path: KeyPath, data: Mapping[str, Any], root: type[Section]) -> type[Section] | None:
     """The model of the mapping at this path."""
-    section: type[Section] | None = Settings
+    section: type[Section] | None = root
     value: Any = data
     members: Any = None  # the type of what a dict or list holds, when the last part of the path named one
     for part in path:

@@ -10,6 +10,7 @@ KeyPath = tuple[str | int, ...]
 
 _SECRET = re.compile(r"passw|passp|secret|credential|authorization|cookie|api-?key", re.IGNORECASE)
 _LONGEST_KEY = 64
+_HIDING = {("tokens",), ("headers",), ("environment",), ("grafana",)}  # sections whose values are secrets, or may be
 
 
 def one_line(text: str) -> str:
@@ -20,7 +21,9 @@ def one_line(text: str) -> str:
 def show(path: KeyPath) -> str:
     """`mailboxes.gmail-1.imap.port`; nothing below a key that holds a secret is shown, because a stray brace makes its value a key."""
     shown: list[str] = []
-    for part in path:
+    for above, part in zip((None, *path), path, strict=False):
+        if isinstance(part, str) and str(above).startswith("url"):
+            break  # `urls` holds a list: a key below it is a URL in braces
         text = one_line(str(part))
         shown.append(text if len(text) <= _LONGEST_KEY else text[:_LONGEST_KEY] + "...")
         if holds_secret(path[: len(shown)]):
@@ -32,7 +35,7 @@ def holds_secret(path: KeyPath) -> bool:
     """Is the value at this path a secret, by the name of its key?"""
     if not path:
         return False
-    return bool(_SECRET.search(str(path[-1]))) or path[-1] == "url" or path[-2:-1] in {("tokens",), ("headers",), ("environment",)}
+    return bool(_SECRET.search(str(path[-1]))) or path[-1] == "url" or path[-2:-1] in _HIDING
 
 
 @dataclass(frozen=True, slots=True)

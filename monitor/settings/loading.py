@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from monitor.model.gate import BUILT_IN, GatePolicy
 from monitor.model.policy import Policy
 from monitor.ports import Secrets
 from monitor.settings.checks import check
 from monitor.settings.document import MAX_BYTES, Document, DocumentError, read
 from monitor.settings.explain import explain
 from monitor.settings.faults import Fault, KeyPath, SettingsError, show
+from monitor.settings.gate_policies import check_policy, gate_policy
+from monitor.settings.gates_shape import GatePolicyShape
 from monitor.settings.policies import Maker
 from monitor.settings.report import Report
 from monitor.settings.shape import Settings
@@ -26,6 +30,7 @@ _FILLER: dict[str, Any] = {
     "paths": {},
     "mailboxes": {},
 }
+_CUSTOM = "custom"  # the policy of a file whose own name cannot be one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,7 @@ class Loaded:
 def load(path: Path, secrets: Secrets) -> Loaded:
     """Read the configuration; raises SettingsError with all its faults and nothing else."""
     file = str(path)
-    try:
-        document = read(_bytes(path))
-    except DocumentError as error:
-        where = f"{file}:{error.place.line}:{error.place.column}" if error.place else file
-        raise SettingsError([Fault(where, "", error.what, error.mend)]) from None
-    report = Report(file, document)
-    for twice in document.twice:
-        report.fault(twice.path, f"stands twice, first on line {twice.first.line}", "keep one of them", twice.place)
+    document, report = _opened(path, "name it with --config; config/mailcanary.yaml is an example")
     settings, broken = _validate(document.data, report)
     routes = check(settings, document.data, broken, report)
     policy = Maker(settings, path.absolute().parent, secrets, report).policy(routes, broken)
@@ -65,12 +63,42 @@ def load(path: Path, secrets: Secrets) -> Loaded:
     return Loaded(policy, report.notes, file, document)
 
 
-def _bytes(path: Path) -> bytes:
+def load_gate_policy(path: Path) -> GatePolicy:
+    """A file that holds one gate policy, as below gates.policies.NAME; its name is the file's. Raises SettingsError."""
+    document, report = _opened(path, "name the file of a gate policy; gates.policies of config/mailcanary.yaml shows one")
+    try:
+        shape = GatePolicyShape.model_validate(document.data)
+    except ValidationError as error:
+        for at, what, mend in explain(error, document.data, GatePolicyShape):
+            report.fault(at, what, mend)
+    else:
+        check_policy((), shape, report)
+    if report.faults:
+        raise SettingsError(report.faults)
+    name = path.stem.lower()
+    return gate_policy(name if re.fullmatch("[a-z0-9][a-z0-9-]{0,31}", name) and name not in BUILT_IN else _CUSTOM, shape)
+
+
+def _opened(path: Path, mend: str) -> tuple[Document, Report]:
+    """The document, and the report that knows its double keys; `mend` for a file that is not there. Raises SettingsError."""
+    file = str(path)
+    try:
+        document = read(_bytes(path, mend))
+    except DocumentError as error:
+        where = f"{file}:{error.place.line}:{error.place.column}" if error.place else file
+        raise SettingsError([Fault(where, "", error.what, error.mend)]) from None
+    report = Report(file, document)
+    for twice in document.twice:
+        report.fault(twice.path, f"stands twice, first on line {twice.first.line}", "keep one of them", twice.place)
+    return document, report
+
+
+def _bytes(path: Path, mend: str) -> bytes:
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise DocumentError("no such file", "name it with --config; config/mailcanary.yaml is an example") from None
+        raise DocumentError("no such file", mend) from None
     except IsADirectoryError:
         raise DocumentError("is a directory", "name the YAML file in it") from None
     except OSError as error:

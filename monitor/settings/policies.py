@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from monitor.model.deploy import DeployHook, GrafanaPolicy
 from monitor.model.policy import (
     Access,
     AlertmanagerChannel,
@@ -42,6 +43,7 @@ from monitor.model.secret import SecretRef
 from monitor.ports import Secrets
 from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath
+from monitor.settings.gate_policies import gates_policy
 from monitor.settings.mail_shape import CommandShape, HttpShape, LocaleShape, MailboxShape, PathShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import told
 from monitor.settings.notify_shape import AlertmanagerShape, ChannelShape, WebhookShape
@@ -83,8 +85,9 @@ class Maker:
         state_dir = str(self._at.absolute(settings.state_dir))
         incidents = IncidentPolicy(**{key: getattr(settings.incidents, key) for key in type(settings.incidents).model_fields})
         notify, heartbeat, domains = self._notify(), self._heartbeat(), self._sending_domains()
+        gates, hooks, grafana = gates_policy(settings.gates), self._deploy_hooks(), self._grafana()
         sections = (listen, paths, boxes, made, watch, retention, settings.drain, domains, incidents, notify, heartbeat)
-        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections)
+        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections, gates, hooks, grafana)
         return Policy(
             environment=settings.environment,
             instance=settings.instance,
@@ -102,6 +105,9 @@ class Maker:
             incidents=incidents,
             notify=notify,
             heartbeat=heartbeat,
+            gates=gates,
+            deploy_hooks=MappingProxyType(hooks),
+            grafana=grafana,
         )
 
     def _keys(self) -> list[SigningKey]:
@@ -256,6 +262,27 @@ class Maker:
             return None
         url = self._at.url(shape.url, ("heartbeat", "url"))
         return HeartbeatPolicy(url, shape.every, self._at.ca_file(shape.ca_file, ("heartbeat", "ca_file")))
+
+    def _deploy_hooks(self) -> dict[str, DeployHook]:
+        return {
+            name: DeployHook(
+                name=name,
+                deploy=hook.deploy,
+                phase=hook.phase,
+                starts=hook.start,
+                finishes=hook.finish,
+                rolls_back=hook.rollback,
+                **{key: getattr(hook, key) or "" for key in ("service", "version", "sha", "by", "at", "url")},
+            )
+            for name, hook in self._settings.deploys.webhooks.items()
+        }
+
+    def _grafana(self) -> GrafanaPolicy | None:
+        shape, at = self._settings.deploys.grafana, ("deploys", "grafana")
+        if shape is None:
+            return None
+        token = self._at.secret(shape.token, (*at, "token")) or shape.token
+        return GrafanaPolicy(shape.url.rstrip("/"), token, self._at.ca_file(shape.ca_file, (*at, "ca_file")))
 
     def _templates(self, shape: SmtpShape, at: KeyPath) -> Templates:
         name = shape.templates

@@ -137,6 +137,20 @@ class NameScalar(Scalar):
 
 
 @dataclass(frozen=True)
+class RouteNameScalar(Scalar):
+    """The name of a path or a mailbox, or path/mailbox."""
+
+    def parse(self, value: object) -> object:
+        text = a_text(value, "a name", "the name of a path or mailbox, or path/mailbox")
+        if not re.fullmatch(f"{_NAME}(/{_NAME})?", text):
+            refuse("names no route", "write the name of a path or mailbox, or path/mailbox")
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_NAME}(/{_NAME})?$"}
+
+
+@dataclass(frozen=True)
 class Switch(Scalar):
     """true or false."""
 
@@ -208,13 +222,14 @@ class Percent(Scalar):
     """A share, as a fraction of 1 inside."""
 
     most: int
+    least: float = 0.0
 
     def parse(self, value: object) -> object:
         found = _PERCENT.fullmatch(value) if isinstance(value, str) else None
         if not found:
             refuse("is no percentage", "write 10%")
-        if float(found[1]) > self.most:
-            refuse("is out of bounds", f"write 0% to {self.most}%")
+        if not self.least <= float(found[1]) <= self.most:
+            refuse("is out of bounds", f"write {self.least:g}% to {self.most}%")
         return float(found[1]) / 100
 
     def schema(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from monitor.settings.addresses import DomainName, Host
+from monitor.settings.deploys_shape import DeploysShape
+from monitor.settings.gates_shape import GatesShape
 from monitor.settings.mail_shape import MailboxShape, PathShape
 from monitor.settings.notify_shape import HeartbeatShape, IncidentsShape, NotifyShape
 from monitor.settings.scalars import Budget, Hidden, Name, Percent, Port, Size, Span, Text, Whole
@@ -34,9 +36,9 @@ class TokensShape(Section):
 
     read: Hidden | None = optional("May read status and verdicts.")
     deploy: Hidden | None = optional("May mark deploys.")
-    gate: Hidden | None = optional("May ask for gates.")
-    rollback: Hidden | None = optional("May override a gate.")
-    oncall: Hidden | None = optional("May pause, resume, acknowledge and silence.")
+    gate: Hidden | None = optional("May ask for gates and cancel them.")
+    rollback: Hidden | None = optional("Opens Flagger's rollback hook and nothing else; no other token opens it, not even on loopback.")
+    oncall: Hidden | None = optional("May pause, resume, acknowledge, silence and override a gate.")
 
 
 class ListenShape(Section):
@@ -154,6 +156,10 @@ class Settings(Section):
     incidents: IncidentsShape = Field(default_factory=IncidentsShape, description="When evidence becomes an incident, and when it is over.")
     notify: NotifyShape = Field(default_factory=NotifyShape, description="Who is told of what, by channels that are not e-mail.")
     heartbeat: HeartbeatShape | None = optional("A dead-man switch outside, that notices when we fall silent. Default: none.")
+    gates: GatesShape = Field(
+        default_factory=GatesShape, description="What a release gate demands, and what gates may use of mailboxes and budgets."
+    )
+    deploys: DeploysShape = Field(default_factory=DeploysShape, description="Where deploys are heard of and shown.")
     listen: ListenShape = Field(default_factory=ListenShape, description="Where /metrics, /livez, /readyz and /v1 answer.")
     state_dir: Text = optional("Directory of the journal, mode 0700; relative to this file.", "/var/lib/mailcanary")
     drain: Annotated[float, Span("0s", "10m")] = optional("How long SIGTERM waits for running submissions.", "20s")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from monitor.desk import Desk
-from monitor.model.facts import Fact, GateProbing
+from monitor.desk import DISK_WAIT, Desk
+from monitor.model.facts import Fact, GateDecided, GateProbing
 from monitor.model.gate import GateId
 from monitor.model.instant import Instant
 from monitor.model.probe import Route
+from monitor.ports import JournalUnwritable
 from monitor.rules.gate import assess
-from monitor.rules.gate.pace import Room, share
+from monitor.rules.gate.pace import Room, in_turn, share
+from monitor.views.gates import MOST_TRIALS, GateState
 
 IDLE = 3600.0
-LOST = 30.0  # seconds after which probes that were asked for, and are not planned, never will be
+LOST = 15.0  # seconds after which probes that were asked for, and are not planned, never will be: longer than a reload holds planning up
+REST = 0.25  # seconds, at most, between two looks: however many facts come, looking takes no more than half of the time
 
 
 class Gate:
@@ -25,38 +28,61 @@ class Gate:
         """Look at what a restart left, then after every batch of facts while a gate runs, and at the times that the rule asks for."""
         desk = self._desk
         while True:
-            cursor = desk.world.seq
-            wait = await self._look()
+            cursor, began = desk.world.seq, desk.clock.now()
+            facts, wait = self._look(began)
+            took = desk.clock.now().seconds_since(began)
+            if facts:
+                wait = wait if await self._written(facts) else DISK_WAIT
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await desk.journal.wait(max(cursor, desk.world.seq) if wait == IDLE else cursor)
+                    await desk.journal.wait(cursor)
+            await desk.clock.sleep(min(REST, took))
 
-    async def _look(self) -> float:
+    def _look(self, now: Instant) -> tuple[list[Fact], float]:
         """Decide what can be decided, ask for what is needed; seconds until to look again although nothing happens."""
         desk = self._desk
-        now = desk.clock.now()
         facts: list[Fact] = []
         needs: dict[GateId, tuple[Route, ...]] = {}
         wait = IDLE
-        for state in desk.world.gates.running():
+        for state in in_turn(desk.world.gates.running()):
             standing = assess(desk.world, state, desk.policy, now)
             if standing.decided is not None:
                 facts.append(standing.decided)
                 continue
             wait = min(wait, standing.wake)
-            needs[state.id] = tuple(route for route in standing.needs if self._watched(route))
-        if not self._unplanned(now):
-            given = share(needs, Room(desk.world.gates, desk.policy, now))
-            facts += [GateProbing(now, gate, desk.world.gates.known[gate].request.attempt, tuple(routes)) for gate, routes in given.items()]
-        if facts:
-            await desk.commit(facts, durable=True)
-        return wait
+            needs[state.id] = self._can_be_probed(state, standing.needs)
+        asked, room_in = self._asked(needs, now)
+        return facts + asked, wait if room_in is None else min(wait, room_in)
 
-    def _watched(self, route: Route) -> bool:
-        box = self._desk.world.mailbox(route.mailbox)
-        return box.known_to(self._desk.clock.now().process) and box.blind is None
+    def _asked(self, needs: dict[GateId, tuple[Route, ...]], now: Instant) -> tuple[list[Fact], float | None]:
+        """The probes that there is room for, and seconds until there is more. None while what was asked for is not planned yet: until then
+        nobody knows how much room is left."""
+        gates = self._desk.world.gates
+        waiting = [gates.known[gate] for gate in needs if gates.known[gate].asked]
+        if waiting:
+            lost = [state for state in waiting if state.asked_at is None or not 0 <= now.seconds_since(state.asked_at) < LOST]
+            return [GateProbing(now, state.id, state.request.attempt, ()) for state in lost], None
+        room = Room(gates, self._desk.policy, now)
+        given = share(needs, room)
+        return [GateProbing(now, gate, gates.known[gate].request.attempt, tuple(routes)) for gate, routes in given.items()], room.opens()
 
-    def _unplanned(self, now: Instant) -> bool:
-        """What was asked for is not planned yet: until then nobody knows how much room is left."""
-        asked = [state.asked_at for state in self._desk.world.gates.known.values() if state.asked and state.asked_at is not None]
-        return any(0 <= now.seconds_since(at) < LOST for at in asked)
+    def _can_be_probed(self, state: GateState, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        """Nothing is submitted to a mailbox whose watcher has not spoken, or into the blind, or while submission is paused."""
+        world, process = self._desk.world, self._desk.clock.now().process
+        if world.paused is not None:
+            return ()
+        boxes = {route.mailbox: world.mailbox(route.mailbox) for route in routes}
+        seen = {name for name, box in boxes.items() if box.known_to(process) and box.blind is None}
+        return tuple(route for route in routes if route.mailbox in seen)[: MOST_TRIALS - len(state.trials)]
+
+    async def _written(self, facts: list[Fact]) -> bool:
+        """Not by Desk.commit: what was decided before the disk was full is decided anew, by what is known when it takes facts again."""
+        desk = self._desk
+        try:
+            await desk.journal.append(facts, durable=any(isinstance(fact, GateDecided) for fact in facts))
+        except JournalUnwritable:
+            desk.writable = False
+            desk.refused += 1
+            return False
+        desk.writable = True
+        return True

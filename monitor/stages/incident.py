@@ -10,6 +10,8 @@ from monitor.model.facts import (
     Acknowledged,
     Closed,
     Entry,
+    GateDecided,
+    GateOverridden,
     Judged,
     Looked,
     ResolveAsked,
@@ -27,7 +29,7 @@ from monitor.rules.incident import Layout, decide
 
 IDLE = 3600.0
 TOLD = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING, Phase.RESOLVED})  # people hear of it: it must survive the machine
-_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld)
+_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld, GateDecided, GateOverridden)
 
 
 class Incident:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from monitor.desk import Desk
 from monitor.model.facts import ClockJumped, GateProbing, ProbePlanned, Transition
@@ -15,6 +15,7 @@ from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
 from monitor.rules import compose, plan, story, token
 
 TICK = 5.0  # seconds between looks at the clocks
+READY_WITHIN = 5.0  # seconds that what a gate asks for waits for a watcher that a reload has replaced
 WATCHER_WAIT = 0.05  # seconds between looks whether a mailbox's watcher has spoken
 
 
@@ -64,7 +65,7 @@ class Plan:
                     case Transition(confirm=confirm) if confirm:
                         await self.plan_now(confirm, Purpose.CONFIRM)
                     case GateProbing() as fact:
-                        await self.plan_now(fact.routes, Purpose.GATE, fact)
+                        await self._for_gate(fact)
                     case _:
                         pass
 
@@ -86,23 +87,37 @@ class Plan:
                 slots[slot.route] = plan.following(routes[slot.route], slot.due, now, desk.entropy.uniform(-1.0, 1.0))
             await desk.clock.sleep(self._pause(slots.values()))
 
-    async def plan_now(self, routes: Sequence[Route], purpose: Purpose, asked: GateProbing | None = None) -> tuple[ProbeId, ...]:
-        """Plan one probe now on each of these routes that are configured. `asked`: the gate that wants them."""
+    async def plan_now(self, routes: Sequence[Route], purpose: Purpose) -> tuple[ProbeId, ...]:
+        """Plan one probe now on each of these routes that are configured."""
+        return await self._planned(routes, lambda route: self._probe(route, purpose))
+
+    async def _for_gate(self, asked: GateProbing) -> None:
+        """Under the deadline of the gate's policy. An attempt that is over by now wants none, nor does a mailbox whose watcher a reload
+        has replaced and which the new one has not opened in time: what is not planned the gate asks for again."""
+        boxes = {route.mailbox for route in asked.routes if route in self._desk.policy.routes}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN):
+                await self.when_ready(boxes)
+
+        def probe(route: RoutePolicy) -> ProbePlanned | None:
+            state = self._desk.world.gates.known.get(asked.gate)
+            if state is None or not state.running or state.request.attempt != asked.attempt or not self._ready(route.route.mailbox):
+                return None
+            seconds = state.request.policy.deadline
+            deadlines = route.deadlines if seconds is None else plan.proven_by(seconds, route.deadlines)
+            return dataclasses.replace(self._probe(route, Purpose.GATE), gate=state.id, deadlines=deadlines)
+
+        await self._planned(asked.routes, probe)
+
+    async def _planned(self, routes: Sequence[Route], probe: Callable[[RoutePolicy], ProbePlanned | None]) -> tuple[ProbeId, ...]:
         if not routes:
             return ()
         async with self._planning:
             known = self._desk.policy.routes
-            facts = [self._for_gate(self._probe(known[route], purpose), asked) for route in routes if route in known]
-            await self._desk.commit(facts)
+            facts = [fact for route in routes if route in known and (fact := probe(known[route]))]
+            if facts:
+                await self._desk.commit(facts)
         return tuple(fact.probe for fact in facts)
-
-    def _for_gate(self, probe: ProbePlanned, asked: GateProbing | None) -> ProbePlanned:
-        state = self._desk.world.gates.known.get(asked.gate) if asked else None
-        if state is None:
-            return probe
-        seconds = state.request.policy.deadline
-        deadlines = probe.deadlines if seconds is None else plan.proven_by(seconds, probe.deadlines)
-        return dataclasses.replace(probe, gate=state.id, deadlines=deadlines)
 
     async def when_ready(self, mailboxes: Iterable[MailboxName]) -> None:
         """Return when the watcher of each of these mailboxes has said watching or blind."""

@@ -31,10 +31,12 @@ from monitor.model.instant import Instant
 from monitor.model.mail import Field, Placement
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
 from monitor.model.submission import Step
-from monitor.model.verdict import Reason
+from monitor.model.verdict import Reason, Verdict
 
-KEPT_GATES = 50  # decided ones; the oldest go first, a running one or one under an override stays
+KEPT_GATES = 50  # passes go first, failures last, each the oldest first; a running one or one under an override stays
+KEPT_TRIALS = 20_000  # of all gates together: beyond them a decided gate goes although there are fewer than KEPT_GATES
 MOST_TRIALS = 4_000  # probes of one gate
+MOST_RUNNING = 30  # gates at once
 MOST_ATTEMPTS = 20
 KEPT_BURST = 200  # the latest gate probes of one mailbox: no burst may be larger
 KEPT_TRIPS = 20
@@ -79,6 +81,7 @@ class GateState:
     decisions: list[GateDecided] = field(default_factory=list)
     override: GateOverridden | None = None
     cancelled: GateCancelled | None = None  # of the present attempt
+    begun: int = 0  # seq of the present attempt's request
     asked: int = 0  # probes that were asked for and are not planned yet
     asked_at: Instant | None = None
 
@@ -104,20 +107,24 @@ class GateState:
 
 @dataclass(slots=True)
 class GateBudget:
-    """First attempts of gate probes on one UTC day (`day`: days since the epoch)."""
+    """Gate probes planned on one UTC day (`day`: days since the epoch)."""
 
     day: int = 0
     paths: dict[PathName, int] = field(default_factory=dict)
     mailboxes: dict[MailboxName, int] = field(default_factory=dict)
 
     def spent(self, day: int, path: PathName, mailbox: MailboxName) -> tuple[int, int]:
-        return (self.paths.get(path, 0), self.mailboxes.get(mailbox, 0)) if day <= self.day else (0, 0)
+        return (0, 0) if self._is_over(day) else (self.paths.get(path, 0), self.mailboxes.get(mailbox, 0))
 
     def spend(self, day: int, route: Route) -> None:
-        if day > self.day:
+        if self._is_over(day):
             self.day, self.paths, self.mailboxes = day, {}, {}
         self.paths[route.path] = self.paths.get(route.path, 0) + 1
         self.mailboxes[route.mailbox] = self.mailboxes.get(route.mailbox, 0) + 1
+
+    def _is_over(self, day: int) -> bool:
+        """A clock that steps back over midnight gives nothing away twice; one that had been days ahead withholds nothing."""
+        return not self.day - 1 <= day <= self.day
 
 
 @dataclass(slots=True)
@@ -151,20 +158,10 @@ class Gates:
     def fold(self, entry: Entry) -> None:
         match entry.fact:
             case GateRequested() as fact:
-                self._requested(fact)
-            case GateProbing() as fact:
+                self._requested(entry.seq, fact)
+            case GateProbing() | GateDecided() | GateOverridden() | GateCancelled() as fact:
                 if state := self.known.get(fact.gate):
-                    state.asked += len(fact.routes)
-                    state.asked_at = fact.at
-            case GateDecided() as fact:
-                if state := self.known.get(fact.gate):
-                    state.decisions.append(fact)
-            case GateOverridden() as fact:
-                if state := self.known.get(fact.gate):
-                    state.override = fact
-            case GateCancelled() as fact:
-                if state := self.known.get(fact.gate):
-                    state.cancelled = fact
+                    _told(state, fact)
             case ProbePlanned() as fact if fact.gate:
                 self._planned(fact)
             case Started():  # what an earlier process was asked to plan, it never will
@@ -175,18 +172,23 @@ class Gates:
             case _ as fact if fact is not None and (trial := self.trial(getattr(fact, "probe", ProbeId("")))):
                 self._shown(trial, entry.seq, fact)
 
-    def _requested(self, fact: GateRequested) -> None:
+    def _requested(self, seq: int, fact: GateRequested) -> None:
+        """Of two that asked at the same moment the first one began the attempt."""
         state = self.known.get(fact.gate)
         if state is None:
-            self.known[fact.gate] = GateState(fact.gate, [fact])
-        else:
+            self.known[fact.gate] = GateState(fact.gate, [fact], begun=seq)
+        elif fact.attempt > state.request.attempt:
             state.requests.append(fact)
-            state.cancelled, state.asked = None, 0
+            state.begun, state.cancelled, state.asked = seq, None, 0
         self._make_room(fact.at)
 
     def _make_room(self, now: Instant) -> None:
         done = [state for state in self.known.values() if not state.running and state.overridden(now) is None]
-        for state in done[: max(0, len(self.known) - KEPT_GATES)]:
+        trials = len(self.owner)
+        for state in sorted(done, key=_worth_keeping):
+            if len(self.known) <= KEPT_GATES and trials <= KEPT_TRIALS:
+                return
+            trials -= len(state.trials)
             del self.known[state.id]
             for probe in state.trials:
                 self.owner.pop(probe, None)
@@ -195,6 +197,7 @@ class Gates:
         burst = self.bursts.setdefault(fact.route.mailbox, [])
         burst.append(fact.at)
         del burst[:-KEPT_BURST]
+        self.budget.spend(int(fact.at.utc // 86_400), fact.route)
         if (state := self.known.get(GateId(fact.gate))) is None:
             return
         state.asked = max(0, state.asked - 1)
@@ -205,10 +208,9 @@ class Gates:
     def _shown(self, trial: GateTrial, seq: int, fact: Fact) -> None:
         match fact:
             case Attempted():
-                trial.final = False
+                trial.final, trial.step = False, None
                 if trial.sent is None:
                     trial.sent, trial.seq = fact.at, seq
-                    self.budget.spend(int(fact.at.utc // 86_400), trial.route)
             case Accepted():
                 trial.taken, trial.version, trial.said = True, fact.served_version, str(fact.reply)
             case SubmitUnknown():
@@ -235,3 +237,27 @@ class Gates:
             case _:
                 return
         trial.shown_by = seq
+
+
+def _told(state: GateState, fact: GateProbing | GateDecided | GateOverridden | GateCancelled) -> None:
+    """What is said of an attempt that is over changes nothing."""
+    match fact:
+        case GateProbing():
+            if state.running and fact.attempt == state.request.attempt:  # whatever was asked for before is planned, or never will be
+                state.asked, state.asked_at = len(fact.routes), fact.at
+        case GateDecided():
+            if state.running and fact.attempt == state.request.attempt:
+                state.decisions.append(fact)
+                state.asked = 0
+        case GateOverridden():
+            if not state.running:
+                state.override = fact
+        case GateCancelled():
+            if state.running:
+                state.cancelled = state.cancelled or fact
+
+
+def _worth_keeping(state: GateState) -> int:
+    """A pass can be had again; what failed must not be forgotten by asking about other deploys."""
+    verdict = state.decision.verdict if state.decision else None
+    return 0 if verdict is Verdict.PASS else 2 if verdict is Verdict.FAIL else 1

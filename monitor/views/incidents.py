@@ -75,7 +75,7 @@ class Incidents:
 
     number: int = 0
     known: dict[IncidentId, IncidentState] = field(default_factory=dict)
-    deploys: list[DeployMarked] = field(default_factory=list)
+    deploys: list[DeployMarked] = field(default_factory=list)  # in the order of their times
     rounds: dict[PathName, Instant] = field(default_factory=dict)  # the latest confirm round of each path
     trips: dict[MailboxName, tuple[str, ...]] = field(default_factory=dict)  # the evidence of the latest trip, in plain words
 
@@ -112,7 +112,7 @@ class Incidents:
                 if len(self.trips) > KEPT_TRIPS:
                     del self.trips[next(iter(self.trips))]
             case DeployMarked() as fact:
-                self.deploys = [*self.deploys[1 - KEPT_DEPLOYS :], fact]
+                self.deploys = _placed(self.deploys, fact)
             case _:
                 pass
 
@@ -156,6 +156,14 @@ class Incidents:
         resolved = [key for key, known in self.known.items() if known.resolved_at is not None]
         for key in resolved[:-KEPT_RESOLVED]:
             del self.known[key]
+
+
+def _placed(markers: list[DeployMarked], marker: DeployMarked) -> list[DeployMarked]:
+    """In the order of what they tell of: a marker may be told late. The oldest goes when there are too many."""
+    place = len(markers)
+    while place and marker.at.seconds_since(markers[place - 1].at) < 0:
+        place -= 1
+    return [*markers[:place], marker, *markers[place:]][-KEPT_DEPLOYS:]
 
 
 def _heard(state: IncidentState, fact: Acknowledged | Silenced | ResolveAsked | Noted) -> None:

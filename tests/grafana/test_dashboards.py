@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from monitor.model.facts import DeployMarked
+from monitor.model.incident import DeployPhase
+from monitor.model.instant import Instant
+from monitor.rules.annotate import picture
+
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
 UNITS = {"short", "s", "percentunit", "bytes"}
@@ -94,6 +99,31 @@ def test_queries(board: dict[str, Any]) -> None:
                 assert counter in ("rate", "increase"), text
             bare = re.sub(r"(?:rate|increase)\(\s*mailcanary_\w+\{[^}]*\}\[[^\]]+\]\)", "", text)
             assert not re.search(r"mailcanary_\w+_(?:total|bucket)\b", bare), text
+
+
+def test_gates_have_a_row(board: dict[str, Any]) -> None:
+    """Every metric of gates stands in a panel of that row."""
+    texts = [panel["title"] for panel in board["panels"]]
+    row = board["panels"][texts.index("Release gates") + 1 : texts.index("The monitor itself")]
+    asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
+    for name in (
+        "decisions_total",
+        "flips_total",
+        "overrides_active",
+        "advisories_active",
+        "held",
+        "probes_total",
+        "duration_seconds_bucket",
+    ):
+        assert f"mailcanary_gate_{name}{{" in asked, name
+    assert "mailcanary_gates_running{" in asked
+
+
+def test_what_we_draw_is_found_by_its_tag(board: dict[str, Any]) -> None:
+    marker = DeployMarked(Instant(1.0, 0.0, ""), "d-1", DeployPhase.START)
+    (drawn,) = [item for item in board["annotations"]["list"] if item.get("target", {}).get("type") == "tags"]
+    assert drawn["datasource"] == {"type": "grafana", "uid": "-- Grafana --"} and drawn["enable"] and drawn["target"]["matchAny"] is False
+    assert set(drawn["target"]["tags"]) <= set(picture(marker, "production").tags)
 
 
 def test_provisioning() -> None:

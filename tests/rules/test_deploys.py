@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model.facts import DeployMarked
+from monitor.model.facts import DeployMarked, Entry
 from monitor.model.incident import DeployPhase, Link
 from monitor.model.instant import Instant
 from monitor.rules.deploys import MOST, NEAR, candidates, worded
+from monitor.surface.deploys import latest
+from monitor.views.incidents import KEPT_DEPLOYS, Incidents
 from tests.views.life import at
 
 START, FINISH, ROLLBACK = DeployPhase.START, DeployPhase.FINISH, DeployPhase.ROLLBACK
@@ -88,7 +90,9 @@ def test_bounded_graded_and_best_first(rows: list[tuple[float, DeployPhase, str]
     assert len(found) <= MOST
     assert all(c.seconds_after >= 0 for c in found)
     assert all(c.link is not Link.NEAR or c.seconds_after <= NEAR for c in found)
-    assert all(c.link is not Link.BRACKETED or (control_good and last_good is not None and -c.seconds_after >= last_good) for c in found)
+    assert all(
+        c.link is not Link.BRACKETED or (control_good and last_good is not None and c.at.seconds_since(at(last_good)) >= 0) for c in found
+    )
     assert list(found) == sorted(found, key=lambda c: (c.link is not Link.BRACKETED, c.seconds_after))
 
 
@@ -104,3 +108,43 @@ def test_words_say_when_and_never_why(deploy: DeployMarked, words: str) -> None:
     (found,) = candidates((deploy,), at(0), None, control_good=False)
     assert worded(found) == words
     assert "caus" not in words
+
+
+# ---- markers that are told late --------------------------------------------------------------------------------------
+
+
+def told(*markers: DeployMarked) -> list[DeployMarked]:
+    incidents = Incidents()
+    for seq, each in enumerate(markers, start=1):
+        incidents.fold(Entry(seq, "deploy_marked", each))
+    return incidents.deploys
+
+
+def test_a_marker_that_is_told_late_stands_where_it_belongs() -> None:
+    old, late, new = marker(-300, deploy="old"), marker(-200, deploy="late", source="webhook:ship", url="https://ci.test/7"), marker(-100)
+    assert told(old, new, late) == told(late, new, old) == [old, late, new]
+    assert latest(told(old, new, late)) == latest([new]), "the latest deploy is the one that happened last"
+    (first, *_) = candidates(told(old, new, late), at(-150), at(-250), control_good=True)
+    assert (first.deploy, first.link) == ("late", Link.BRACKETED)
+
+
+def test_markers_of_one_moment_keep_their_order() -> None:
+    start, finish = marker(-10, START), marker(-10)
+    assert told(start, finish) == [start, finish]
+
+
+def test_another_process_is_compared_by_utc() -> None:
+    before = DeployMarked(Instant(at(-50).utc, 1e6, "another"), "before", FINISH)
+    after = marker(-40)
+    assert told(after, before) == [before, after]
+
+
+def test_the_oldest_are_forgotten() -> None:
+    markers = [marker(-float(number), deploy=f"d-{number}") for number in range(KEPT_DEPLOYS + 20)]
+    assert told(*markers) == list(reversed(markers[:KEPT_DEPLOYS]))
+
+
+@given(st.lists(st.floats(-20_000, 0), max_size=30))
+def test_always_in_order_whatever_comes_first(seconds: list[float]) -> None:
+    found = [each.at.utc for each in told(*[marker(at_, deploy=str(number)) for number, at_ in enumerate(seconds)])]
+    assert found == sorted(found) and len(found) == len(seconds)

@@ -49,6 +49,8 @@ def boxes(**changes: Any) -> dict[str, Any]:
         pytest.param({"drain": "9s"}, ("drain changed",), id="drain"),
         pytest.param({"listen": {"tokens": {"read": {"env": "PASSWORD"}}}}, ("listen.tokens changed",), id="a token of listen"),
         pytest.param({"retention": {"passes": "3d"}}, ("retention.passes changed",), id="retention"),
+        pytest.param({"gates": {"burst": 3, "daily_share": "20%"}}, ("gates.burst changed", "gates.daily_share changed"), id="gates"),
+        pytest.param({"gates": {"policies": {"own": {"like": "quick"}}}}, ("gate policy own added",), id="a gate policy"),
         pytest.param({"heartbeat": {"url": "https://beat.test/", "every": "1m"}}, ("heartbeat added",), id="a heartbeat"),
         pytest.param(
             {"routes": [{"path": "relay", "mailbox": "seed-1"}]},

@@ -412,6 +412,9 @@ def test_hash(read, tmp_path):
         ("", "notify: {runbooks_url: 'https://x.example.com'}\n"), ("mailboxes:\n", "  job: {kind: command, command: [sh]}\nmailboxes:\n"),
         ("mailboxes:\n", "  job: {kind: command, command: [sh, x]}\nmailboxes:\n"), ("mailboxes:\n", "  job: {kind: command, command: [sh], environment: {A: b}}\nmailboxes:\n"),
         ("      password: {env: GMAIL}\n", "      password: {env: GMAIL}\n      login: xoauth2\n"), TRIPWIRE,
+        ("", "gates: {policy: deep}\n"), ("", "gates: {burst: 7}\n"), ("", "gates: {policies: {a: {like: quick}}}\n"), ("", "gates: {policies: {a: {settle: 3s}}}\n"),
+        ("", "deploys: {webhooks: {a: {deploy: /id, phase: /p, start: [x]}}}\n"), ("", "deploys: {webhooks: {a: {deploy: /id, phase: /p, finish: [x]}}}\n"),
+        ("", "deploys: {grafana: {url: 'https://g.example.com', token: {env: KEY}}}\n"),
         (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n"), (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n    login: xoauth2\n"),
     ]  # fmt: skip
     hashes = {read(changed(one)).policy.policy_hash for one in changes} | {base.policy_hash}

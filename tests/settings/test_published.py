@@ -7,12 +7,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from monitor.model.gate import BUILT_IN, GatesPolicy
 from monitor.model.secret import SecretRef
 from monitor.settings import document, load
 from monitor.settings.published import json_schema
@@ -68,7 +70,7 @@ def test_the_comments_are_true(tmp_path):
     (tmp_path / "templates").mkdir()
     for name in ("subject.txt", "message.txt", "message.html"):
         (tmp_path / "templates" / name).write_text(f"built-in {name}\n")
-    for name in ("relay", "imap", "shop", "hooks", "alertmanager", "heartbeat"):
+    for name in ("relay", "imap", "shop", "hooks", "alertmanager", "heartbeat", "grafana"):
         (tmp_path / f"{name}-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     (tmp_path / "dkim.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     (tmp_path / "bin").mkdir()
@@ -82,6 +84,11 @@ def test_the_comments_are_true(tmp_path):
     assert (full.incidents, full.sending_domains) == (base.incidents, base.sending_domains)
     assert (full.notify.fallback_after, full.notify.give_up_after) == (base.notify.fallback_after, base.notify.give_up_after)
     assert full.heartbeat is not None and full.heartbeat.every == 60
+    assert replace(full.gates, policies={}) == base.gates == GatesPolicy()
+    nightly, exact = full.gates.policies["nightly"], full.gates.policies["exact"]
+    assert replace(nightly, name="standard", deadline=None, routes=()) == BUILT_IN["standard"]
+    assert replace(exact, name="deep") == BUILT_IN["deep"]
+    assert list(full.deploy_hooks) == ["ship"] and full.grafana is not None
     assert {route.deadlines for route in full.routes.values()} == {route.deadlines for route in base.routes.values()}
     assert {route.jitter for route in full.routes.values()} == {route.jitter for route in base.routes.values()}
     for one, other in zip(full.paths.values(), base.paths.values(), strict=False):
@@ -125,7 +132,9 @@ def _keys(node: Any, schema: dict[str, Any], whole: dict[str, Any], at: str = ""
 
 def test_every_key_stands_in_the_example():
     schema = json.loads(json_schema())
-    secret = re.compile(r"\.(password|secret|authorization|url|headers|environment|read|deploy|gate|rollback|oncall)\.(env|file|command)$")
+    secret = re.compile(
+        r"\.(password|secret|authorization|url|token|headers|environment|read|deploy|gate|rollback|oncall)\.(env|file|command)$"
+    )
     assert {key for key in _keys([_everything()], schema, schema) if not secret.search(key)} == set()
 
 
@@ -135,7 +144,7 @@ def test_every_key_of_the_example_is_explained():
         inside_body = "# JSON" in line or line.endswith("text or a secret") or (inside_body and re.match(r"#      ", line) is not None)
         if re.match(r"#? *(- )?[a-z_]+:( |$)", line) and not line.startswith("# ") and not inside_body:
             known = "# " in line[1:] or re.match(
-                r"    (provider|address|imap):|      (host|password):|  [a-z]+-1:|  (relay|keys):|#  (app|job):|#    (oncall|prometheus):",
+                r"    (provider|address|imap):|      (host|password):|  [a-z]+-1:|  (relay|keys):|#  (app|job):|#    (oncall|prometheus|nightly|exact|ship):|#      like: deep",
                 line,
             )
             assert known, line

@@ -35,7 +35,7 @@ from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.policy import Policy, Role
 from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Declined, MailSubmission, Misconfigured, Postponed, Reply, Step
-from monitor.model.verdict import Reason, Symptom
+from monitor.model.verdict import Reason, Symptom, Verdict
 from monitor.surface.metrics import MANY_ROUTES, Metrics, Vitals, route_label
 from monitor.views.world import World
 from tests.fakes.submitter import TAKEN
@@ -66,9 +66,21 @@ PLAIN = (
 )
 
 
+BY_GATE = (
+    "mailcanary_gate_flips_total",
+    "mailcanary_gate_probes_total",
+    "mailcanary_gate_duration_seconds_count",
+    "mailcanary_gates_running",
+    "mailcanary_gate_oldest_running_timestamp_seconds",
+    "mailcanary_gate_overrides_active",
+    "mailcanary_gate_advisories_active",
+    "mailcanary_gate_held",
+)
+
+
 class Scrape:
-    def __init__(self, metrics: Metrics, accept: str = "text/plain") -> None:
-        body, self.content_type = metrics.expose(accept)
+    def __init__(self, metrics: Metrics, accept: str = "text/plain", now: Instant | None = None) -> None:
+        body, self.content_type = metrics.expose(accept, now)
         self.text = body.decode()
         parse = openmetrics if "openmetrics" in self.content_type else text_string_to_metric_families
         self.families: list[Metric] = list(parse(self.text))
@@ -81,7 +93,7 @@ class Scrape:
     def all(self, name: str) -> dict[tuple[str, ...], float]:
         """Label values, the common ones first."""
         order = (
-            "environment", "route", "result", "component", "mailbox", "kind", "path", "symptom", "to", "channel", "outcome",
+            "environment", "verdict", "route", "result", "component", "mailbox", "kind", "path", "symptom", "to", "channel", "outcome",
             "le", "version", "sha", "python",
         )  # fmt: skip
         found = [sample for sample in self.samples if sample.name == name]
@@ -123,7 +135,9 @@ def test_every_label_set_is_there_at_0_from_the_start(tmp_path: Path) -> None:
     assert set(results) == {("test", route, reason.value) for route in routes for reason in Reason}
     assert set(scrape.all("mailcanary_probe_revisions_total")) == set(results)
     assert set(scrape.all("mailcanary_probes_submitted_total")) == {("test", route) for route in routes}
-    assert set(scrape.all("mailcanary_monitor_errors_total")) == {(name,) for name in ("smtp", "imap", "dns", "state", "notify", "ledger")}
+    assert set(scrape.all("mailcanary_monitor_errors_total")) == {
+        (name,) for name in ("smtp", "imap", "dns", "state", "notify", "ledger", "grafana")
+    }
     assert set(scrape.all("mailcanary_strays_total")) == {("test", name) for name in rules.mailboxes}
     assert set(scrape.all("mailcanary_foreign_tokens_total")) == {("test", kind.value) for kind in ForeignKind}
     assert set(scrape.all("mailcanary_probe_transit_seconds_count")) == {("test", route) for route in routes}
@@ -142,6 +156,9 @@ def test_every_label_set_is_there_at_0_from_the_start(tmp_path: Path) -> None:
     assert set(scrape.all("mailcanary_tripwire_trips_total")) == {("test", "trap")}
     assert set(scrape.all("mailcanary_last_deploy_timestamp_seconds")) == {("test",)}
     assert scrape.all("mailcanary_deploy_info") == {}, "no deploy was marked"
+    assert set(scrape.all("mailcanary_gate_decisions_total")) == {("test", verdict.value) for verdict in Verdict}
+    for name in BY_GATE:
+        assert set(scrape.all(name)) == {("test",)}, name
     not_zero = {sample.name for sample in scrape.samples if sample.value != 0}
     assert not_zero == {
         "mailcanary_route_enabled",
@@ -337,8 +354,8 @@ async def test_no_address_token_or_refund_number_anywhere(tmp_path: Path) -> Non
         scrape = Scrape(metrics, accept)
         for secret in ("@", plan.token, plan.story.refund_number, plan.story.order_number, "rf_00000001", "4XyZ12", "no answer"):
             assert secret not in scrape.text.partition("# EOF")[0], secret
-        known = {"test", "smtp", "imap", "dns", "state", "notify", "ledger", "relay", *house.policy.mailboxes, "relay/seed-1"}
-        known |= {member.value for kind in (Reason, ForeignKind, Symptom, Phase) for member in kind}
+        known = {"test", "smtp", "imap", "dns", "state", "notify", "ledger", "grafana", "relay", *house.policy.mailboxes, "relay/seed-1"}
+        known |= {member.value for kind in (Reason, ForeignKind, Symptom, Phase, Verdict) for member in kind}
         for sample in scrape.samples:
             for key, value in sample.labels.items():
                 assert key in {"version", "python", "le"} or value in known, (sample.name, key, value)

@@ -41,6 +41,7 @@ _FAILS: dict[Symptom, tuple[str, str, str]] = {  # what the mail does; what a pa
     Symptom.BASELINE: ("has no sound baseline", "fails", "arrives"),
     Symptom.MONITOR: ("could not be judged", "unjudged", "judged"),
     Symptom.STRAY: ("came where none must ever come", "fails", "arrives"),
+    Symptom.GATE_HOLD: ("did not pass a release gate", "fails", "arrives"),
 }
 _LAYERS: dict[Layer, str] = {
     Layer.APPLICATION: "the application",
@@ -65,7 +66,7 @@ def diagnose(
     match symptom:
         case Symptom.MAILBOX_BLIND:
             finding, blind = of_blindness(world, policy, scope)
-        case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR:
+        case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR | Symptom.GATE_HOLD:
             finding = Finding(Layer.MONITOR)
         case Symptom.STRAY:
             finding = Finding(Layer.APPLICATION)
@@ -95,7 +96,7 @@ def _summary(pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding,
             return f"{where} cannot be looked into: {layer}"
         case Symptom.STRAY:
             return f"refund mail that is no probe, and is authenticated as ours, came to {_scoped(scope)}: {layer}"
-        case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR:
+        case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR | Symptom.GATE_HOLD:
             return f"mail of {_scoped(scope)} {does}: {layer}"
         case _:
             paths = sorted({route.path for route in pattern.failing})

@@ -165,6 +165,8 @@ def _by_scope(scope: Scope) -> Layer:
             return Layer.PROVIDER
         case ScopeKind.MAILBOX:
             return Layer.MAILBOX
+        case ScopeKind.DEPLOY:
+            return Layer.APPLICATION
 
 
 def _listed(names: set[str]) -> str:

@@ -47,6 +47,7 @@ _BAD: dict[Symptom, frozenset[Reason]] = {
     Symptom.BASELINE: frozenset({Reason.BASELINE_BROKEN}),
     Symptom.MONITOR: frozenset({Reason.CLOCK_JUMP, Reason.JOURNAL_UNWRITABLE, Reason.OVERLOADED, Reason.INTERNAL}),
     Symptom.STRAY: frozenset(),
+    Symptom.GATE_HOLD: frozenset(),
 }
 _FAULTS = {
     SubmitFault.UNREACHABLE: Reason.SUBMIT_UNREACHABLE,

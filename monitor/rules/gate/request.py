@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,8 +15,10 @@ from monitor.model.instant import Instant
 from monitor.model.policy import CommandPath, HttpPath, PathPolicy, Policy, Role, SmtpPath
 from monitor.model.probe import Route
 from monitor.model.verdict import Verdict
+from monitor.rules.gate.pace import whole
+from monitor.rules.gate.sequence import rule
 from monitor.rules.plain import plain
-from monitor.views.gates import MOST_ATTEMPTS, GateState
+from monitor.views.gates import MOST_ATTEMPTS, MOST_RUNNING, GateState
 from monitor.views.world import World
 
 AGAIN_AFTER = 10.0  # seconds after a decision before another attempt begins: a loop that asks sooner hears the same answer
@@ -31,6 +34,7 @@ class Refusal(StrEnum):
     NEVER_DECIDES = "never_decides"
     OTHER_POLICY = "other_policy"  # the deploy is judged by another one already
     TOO_MANY = "too_many_attempts"
+    CROWDED = "too_many_running"  # other gates; later it may be taken
 
 
 class GateRefused(Exception):
@@ -61,13 +65,13 @@ def gate_id(environment: str, deploy: str, policy: GatePolicy) -> GateId:
 
 
 def attempt(world: World, policy: Policy, ask: GateAsk, now: Instant) -> GateRequested | None:
-    """The attempt that begins; None when the gate that there is answers: it runs, it has failed, it passed on evidence that is still fresh,
-    or it was decided a moment ago. Raises GateRefused."""
+    """The attempt that begins; None when the gate that there is answers: it runs, it has failed, a person answers for it, it passed on
+    evidence that is still fresh, or it was decided a moment ago. Raises GateRefused."""
     gate = gate_id(policy.environment, ask.deploy, ask.policy)
     other = world.gates.of_deploy(ask.deploy)
     if other is not None and other.id != gate:
         held = other.request.policy
-        why = f"deploy {plain(ask.deploy)} is judged by gate {other.id} under the policy {held.name} ({held.hash}) already"
+        why = f"deploy {plain(ask.deploy)} is judged by gate {other.id} under the policy {plain(held.name)} ({held.hash}) already"
         raise GateRefused(Refusal.OTHER_POLICY, f"{why}; ask under the same policy, or give a new deploy its own id")
     state = world.gates.known.get(gate)
     if state is not None and _answers(state, now):
@@ -76,28 +80,39 @@ def attempt(world: World, policy: Policy, ask: GateAsk, now: Instant) -> GateReq
         why = f"gate {gate} has had {MOST_ATTEMPTS} attempts"
         raise GateRefused(Refusal.TOO_MANY, f"{why}; `mailcanary gate explain {gate}` says why it stays inconclusive; deploy anew")
     if why := faults(ask.policy):
-        raise GateRefused(Refusal.NEVER_DECIDES, f"policy {ask.policy.name}: {why}")
-    markers = [marker for marker in world.incidents.deploys if marker.deploy == ask.deploy]
-    first = state.requests[0] if state is not None else None
-    began = first.began if first else _began(markers, now)
+        raise GateRefused(Refusal.NEVER_DECIDES, f"policy {plain(ask.policy.name)}: {why}")
     routes = selected(policy, ask.policy)
-    version, sha = _told(ask.version, markers, "version"), _told(ask.sha, markers, "sha")
+    if why := out_of_reach(routes, policy, ask.policy):
+        raise GateRefused(Refusal.NEVER_DECIDES, f"policy {plain(ask.policy.name)}: {why}")
+    if len(world.gates.running()) >= MOST_RUNNING:
+        raise GateRefused(Refusal.CROWDED, f"{MOST_RUNNING} gates are running; ask again when one has ended, or cancel one")
+    return _requested(world, policy, ask, now, state, routes)
+
+
+def _requested(
+    world: World, policy: Policy, ask: GateAsk, now: Instant, state: GateState | None, routes: tuple[GateRoute, ...]
+) -> GateRequested:
+    """What an earlier attempt knew of the deploy is not forgotten: what it calls itself, when it began, what was usual before."""
+    markers = [marker for marker in world.incidents.deploys if marker.deploy == ask.deploy]
+    before = state.request if state is not None else None
+    service, version, sha = (_told(getattr(ask, name), markers, before, name) for name in ("service", "version", "sha"))
+    began = before.began if before else _began(markers, now)
     return GateRequested(
         at=now,
-        gate=gate,
+        gate=gate_id(policy.environment, ask.deploy, ask.policy),
         deploy=ask.deploy,
-        attempt=state.request.attempt + 1 if state else 1,
+        attempt=before.attempt + 1 if before else 1,
         policy=ask.policy,
         by=ask.by,
-        versions=tuple(dict.fromkeys(name for name in (version, sha, ask.deploy) if name)),
+        versions=tuple(dict.fromkeys(name for name in (version, sha, ask.deploy, *(before.versions if before else ())) if name)),
         routes=routes,
         began=began,
         until=now.plus(ask.policy.timeout),
-        baseline=first.baseline if first else tuple(_baseline(world, each.route, began) for each in routes),
-        service=_told(ask.service, markers, "service"),
+        baseline=_baselines(world, routes, before, began),
+        service=service,
         version=version,
         sha=sha,
-        marked=bool(markers),
+        marked=bool(markers) or (before is not None and before.marked),
         notify=ask.notify,
         advisory_until=ask.advisory_until,
     )
@@ -137,30 +152,64 @@ def tells_version(path: PathPolicy) -> bool:
             return via.version is not None
 
 
+def out_of_reach(routes: Sequence[GateRoute], policy: Policy, gate: GatePolicy) -> str:
+    """Why these routes can never give the evidence of a pass, with the mend: too few of them, or no room for the fewest probes with which
+    a class passes. Empty: they can."""
+    canary = [each for each in routes if each.arm is Arm.CANARY]
+    if len(canary) < gate.min_routes:
+        return f"wants {gate.min_routes} routes, and {len(canary)} that tell a version are selected; lower min_routes, or select more"
+    least, gates = rule(gate.plan, []).needed, policy.gates
+    providers = dict.fromkeys(each.provider for each in canary)
+    for provider in providers:
+        boxes = {each.route.mailbox for each in canary if each.provider == provider}
+        seconds = (math.ceil(least / (len(boxes) * gates.burst)) - 1) * gates.window
+        if seconds >= gate.timeout:
+            why = f"needs {least} probes to {provider}, {gates.burst} to a mailbox in {gates.window:g} s: that takes {seconds:g} s"
+            return f"{why}, and the timeout is {gate.timeout:g} s; give it more time, add mailboxes, or raise gates.burst"
+        if (most := sum(whole(gates.daily_share, policy.mailboxes[box].daily_budget) for box in boxes)) < least:
+            why = f"needs {least} probes to {provider}, whose mailboxes have {most} a day for gates"
+            return f"{why}; raise gates.daily_share, or the daily_budget of the mailboxes"
+    paths = {each.route.path for each in canary}
+    most, needed = sum(whole(gates.daily_share, policy.paths[path].daily_budget) for path in paths), least * len(providers)
+    if most < needed:
+        why = f"needs {needed} probes in all, and the paths {', '.join(sorted(paths))} have {most} a day for gates"
+        return f"{why}; raise gates.daily_share, or the daily_budget of the paths"
+    return ""
+
+
 def _answers(state: GateState, now: Instant) -> bool:
     decision = state.decision
-    if decision is None or decision.verdict is Verdict.FAIL:
+    if decision is None or decision.verdict is Verdict.FAIL or state.overridden(now) is not None:
         return True
     age = now.seconds_since(decision.at)
-    if decision.verdict is Verdict.PASS:
-        return age <= state.request.policy.fresh_for
-    return age < AGAIN_AFTER
+    # negative: the clock was set back while another process ran, and nobody knows how old it is
+    return 0 <= age < max(AGAIN_AFTER, state.request.policy.fresh_for if decision.verdict is Verdict.PASS else 0.0)
 
 
 def _began(markers: Sequence[DeployMarked], now: Instant) -> Instant:
-    starts = [marker.at for marker in markers if marker.phase is not DeployPhase.ROLLBACK]
-    return min(starts, key=lambda at: at.utc, default=now)
+    """Its first start, or where nobody marked that its first finish; never ahead of our clock, which a marker's need not be."""
+    starts = [marker.at for marker in markers if marker.phase is DeployPhase.START]
+    finishes = [marker.at for marker in markers if marker.phase is DeployPhase.FINISH]
+    first = min(starts or finishes, key=lambda at: at.utc, default=now)
+    return first if now.reached(first) else now
 
 
-def _told(said: str, markers: Sequence[DeployMarked], name: str) -> str:
+def _told(said: str, markers: Sequence[DeployMarked], before: GateRequested | None, name: str) -> str:
     told = [text for marker in markers if (text := str(getattr(marker, name)))]
-    return said or (told[-1] if told else "")
+    return said or (told[-1] if told else "") or (str(getattr(before, name)) if before else "")
+
+
+def _baselines(world: World, routes: Sequence[GateRoute], before: GateRequested | None, began: Instant) -> tuple[Baseline, ...]:
+    """As an earlier attempt saw it, for its probes have taken the place of what was before the deploy; of a new route, as it is known."""
+    kept = {each.route: each for each in before.baseline} if before else {}
+    return tuple(kept.get(each.route) or _baseline(world, each.route, began) for each in routes)
 
 
 def _baseline(world: World, route: Route, began: Instant) -> Baseline:
     """The latest decided trials before the deploy."""
-    ages = [(trial, began.seconds_since(trial.sent)) for trial in world.evidence.trials(str(route)) if trial.reason is not None]
-    before = [trial for trial, age in ages if 0 <= age <= BEFORE][-LATEST:]
-    good = [trial for trial in before if trial.reason is not None and trial.reason.verdict is Verdict.PASS]
-    bad = [trial for trial in before if trial.reason is not None and trial.reason.verdict is Verdict.FAIL]
-    return Baseline(route, len(good), len(bad), good[-1].sent if good else None, bad[-1].sent if bad else None)
+    ages = [(trial, began.seconds_since(trial.sent)) for trial in world.evidence.trials(str(route))]
+    before = [(trial.sent, trial.reason.verdict) for trial, age in ages if 0 <= age <= BEFORE and trial.reason is not None]
+    latest = [(sent, verdict) for sent, verdict in before if verdict in (Verdict.PASS, Verdict.FAIL)][-LATEST:]
+    good = [sent for sent, verdict in latest if verdict is Verdict.PASS]
+    bad = [sent for sent, verdict in latest if verdict is Verdict.FAIL]
+    return Baseline(route, len(good), len(bad), good[-1] if good else None, bad[-1] if bad else None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from monitor.model.gate import GatePlan, Sequential
 
@@ -55,7 +56,8 @@ def ratio(test: Sequential, probes: int, adverse: int) -> float:
 
 
 def _walk(plan: GatePlan, outcomes: Iterable[bool], known: int) -> tuple[bool | None, int]:
-    """Where the test ends, if it does. What is known beyond a prefix is not ignored by a pass."""
+    """Where the test ends, if it does. What is known beyond a prefix is not ignored by a pass, so adverse probes that were sent beyond a
+    step (an earlier attempt's, say) only make passing harder."""
     adverse = 0
     for probes, outcome in enumerate(outcomes, start=1):
         adverse += outcome
@@ -74,6 +76,7 @@ def _needed(plan: GatePlan, probes: int, adverse: int, passed: bool | None) -> i
     return next((n for n in range(probes + 1, plan.most + 1) if boundaries(plan, n)[0] >= adverse), plan.most)
 
 
+@lru_cache(maxsize=4_096)
 def _wald(test: Sequential, probes: int) -> tuple[int, int]:
     upper, lower = math.log((1 - test.false_pass) / test.false_fail), math.log(test.false_pass / (1 - test.false_fail))
     if probes >= test.most:  # cut off: whichever is likelier

@@ -15,7 +15,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import PathName, Purpose, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import recovery, telling
+from monitor.rules.incident import gates, recovery, telling
 from monitor.rules.incident.blindness import Trouble, next_blind, troubles
 from monitor.rules.incident.confirm import confirm_round
 from monitor.rules.incident.layout import Layout, severity
@@ -57,6 +57,7 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
         lambda: _followed(scene, concerned),
         lambda: _suspicions(scene, concerned),
         lambda: _troubles(scene),
+        lambda: _gates(scene),
         lambda: _losses(scene, routes),
         lambda: _begun(scene, routes),
     )
@@ -297,6 +298,11 @@ def _troubles(scene: Scene) -> list[Transition]:
         if trouble.severity is Severity.PAGE or not _is_full(scene):
             return _opened_trouble(scene, trouble)
     return []
+
+
+def _gates(scene: Scene) -> list[Transition]:
+    fact = None if _is_full(scene) else gates.held(scene)
+    return [fact] if fact else []
 
 
 def _opened_trouble(scene: Scene, trouble: Trouble) -> list[Transition]:

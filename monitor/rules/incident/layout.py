@@ -11,7 +11,7 @@ from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
 
 # what never wakes anybody, however wide it is
-_TICKETS = frozenset({Symptom.DELIVERY_LATE, Symptom.MISFILED, Symptom.BUDGET, Symptom.MONITOR, Symptom.BASELINE})
+_TICKETS = frozenset({Symptom.DELIVERY_LATE, Symptom.MISFILED, Symptom.BUDGET, Symptom.MONITOR, Symptom.BASELINE, Symptom.GATE_HOLD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Layout:
                 return self.of_provider.get(scope.name, ())
             case ScopeKind.MAILBOX:
                 return self.of_mailbox.get(MailboxName(scope.name), ())
+            case ScopeKind.DEPLOY:
+                return ()
 
     def holds(self, scope: Scope, route: Route) -> bool:
         match scope.kind:
@@ -64,6 +66,8 @@ class Layout:
                 return self.providers.get(route.mailbox) == scope.name
             case ScopeKind.MAILBOX:
                 return route.mailbox == scope.name
+            case ScopeKind.DEPLOY:
+                return False
 
     def provider(self, route: Route) -> str:
         return self.providers.get(route.mailbox, "")

@@ -10,7 +10,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import IncidentPolicy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import telling
+from monitor.rules.incident import gates, telling
 from monitor.rules.incident.opening import find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
 from monitor.views.incidents import IncidentState
@@ -47,6 +47,8 @@ def _changed(scene: Scene, state: IncidentState) -> Transition | None:
             return _after_blindness(scene, state)
         case Symptom.BUDGET:
             return _after_budget(scene, state)
+        case Symptom.GATE_HOLD:
+            return gates.follow(scene, state)
         case _:
             return _worse(scene, state) or _better(scene, state)
 
@@ -75,6 +77,8 @@ def patience(scene: Scene, state: IncidentState) -> float:
 
 
 def _flaps(scene: Scene, state: IncidentState) -> bool:
+    if state.last.symptom is Symptom.GATE_HOLD:
+        return False  # a pipeline that asks again and again
     return sum(scene.now.seconds_since(at) <= FLAP_WINDOW for at in state.openings) >= FLAPS
 
 

@@ -11,6 +11,8 @@ from monitor.model.facts import (
     Closed,
     Entry,
     Fact,
+    GateDecided,
+    GateOverridden,
     Judged,
     Looked,
     ResolveAsked,
@@ -32,7 +34,7 @@ from monitor.views.world import World
 
 IDLE = 3600.0  # seconds until it is asked again although nothing happens
 MAX_OPENED = 10_000
-_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld, Closed)
+_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld, Closed, GateDecided, GateOverridden)
 Said = Acknowledged | Silenced | ResolveAsked
 
 

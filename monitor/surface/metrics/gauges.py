@@ -20,6 +20,7 @@ from monitor.model.verdict import Symptom
 from monitor.rules.notify import owed
 from monitor.rules.plain import plain
 from monitor.surface.deploys import latest
+from monitor.surface.metrics.gates import gate_gauges
 from monitor.surface.metrics.labels import route_label
 from monitor.views.world import World
 
@@ -55,6 +56,7 @@ class Gauges(Collector):
         yield from self._incidents()
         yield from self._channels()
         yield from self._deploys()
+        yield from gate_gauges(self.policy.environment, self._world.gates, self._world.incidents.deploys, self.now or END_OF_TIME)
         yield from self._process()
 
     def _routes(self) -> Iterable[Metric]:

@@ -15,6 +15,7 @@ from monitor.model.facts import (
     Entry,
     Foreign,
     ForeignKind,
+    GateDecided,
     Judged,
     Notified,
     NotifyFailed,
@@ -28,7 +29,7 @@ from monitor.model.facts import (
 from monitor.model.incident import Phase
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy, Role
-from monitor.model.verdict import Reason, Symptom
+from monitor.model.verdict import Reason, Symptom, Verdict
 from monitor.surface.metrics.gauges import Gauges, Vitals
 from monitor.surface.metrics.labels import route_label
 from monitor.views.world import World
@@ -37,7 +38,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # a _created series p
 
 TRANSIT_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 SUBMISSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-COMPONENTS = ("smtp", "imap", "dns", "state", "notify", "ledger")
+GATE_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200)
+COMPONENTS = ("smtp", "imap", "dns", "state", "notify", "ledger", "grafana")
 OUTCOMES = ("taken", "failed", "given_up")  # of one attempt to tell a channel
 
 Labels = tuple[str, ...]
@@ -93,6 +95,21 @@ class Metrics:
             ("environment", "mailbox"),
             registry=registry,
         )
+        env = ("environment",)
+        self._decisions = Counter(
+            "mailcanary_gate_decisions", "Decided attempts of gates, by what the evidence says.", (*env, "verdict"), registry=registry
+        )
+        self._flips = Counter(
+            "mailcanary_gate_flips", "Attempts of gates that found another verdict than the one before.", env, registry=registry
+        )
+        self._gate_probes = Counter("mailcanary_gate_probes", "Probes for gates whose first attempt was made.", env, registry=registry)
+        self._gate_duration = Histogram(
+            "mailcanary_gate_duration_seconds",
+            "From the request of an attempt to its decision.",
+            env,
+            buckets=GATE_BUCKETS,
+            registry=registry,
+        )
         self._gauges = Gauges(policy, world, vitals)
         self.vitals = vitals
         self._left: dict[Family, set[Labels]] = {}
@@ -125,6 +142,9 @@ class Metrics:
         yield self._trips, {(env, name) for name, box in policy.mailboxes.items() if box.role is Role.TRIPWIRE}
         yield self._foreign, {(env, kind.value) for kind in ForeignKind}
         yield self._transitions, {(env, symptom.value, phase.value) for symptom in Symptom for phase in Phase}
+        yield self._decisions, {(env, verdict.value) for verdict in Verdict}
+        for family in (self._flips, self._gate_probes, self._gate_duration):
+            yield family, {(env,)}
         yield self._notifications, {(name, outcome) for name in policy.notify.channels for outcome in OUTCOMES}
 
     def count(self, entry: Entry) -> None:
@@ -133,6 +153,7 @@ class Metrics:
             case Attempted(attempt=1) as fact:
                 if state := self._world.probes.get(fact.probe):
                     self._submitted.labels(env, route_label(self._policy, state.plan.route)).inc()
+                    self._gate_probes.labels(env).inc(1 if state.plan.gate else 0)
             case Judged() as fact:
                 label = route_label(self._policy, fact.route)
                 if fact.revision:
@@ -155,6 +176,8 @@ class Metrics:
                 self._trips.labels(env, fact.mailbox).inc()
             case Transition() as fact:
                 self._transitions.labels(env, fact.symptom.value, fact.phase.value).inc()
+            case GateDecided() as fact:
+                self._decided(env, fact)
             case Notified() as fact:
                 self._notifications.labels(fact.channel, "taken").inc()
             case NotifyFailed() as fact:
@@ -162,6 +185,17 @@ class Metrics:
                 self._errors.labels("notify").inc()
             case _:
                 pass
+
+    def _decided(self, env: str, fact: GateDecided) -> None:
+        self._decisions.labels(env, fact.verdict.value).inc()
+        if (state := self._world.gates.known.get(fact.gate)) is None:
+            return
+        self._gate_duration.labels(env).observe(max(0.0, fact.at.seconds_since(state.request.at)))
+        before = [decision for decision in state.decisions if decision.attempt < fact.attempt][-1:]
+        self._flips.labels(env).inc(sum(decision.verdict is not fact.verdict for decision in before))
+
+    def annotations_failed(self, times: int) -> None:
+        self._errors.labels("grafana").inc(times)
 
     def journal_refused(self, times: int) -> None:
         self._errors.labels("state").inc(times)

@@ -160,5 +160,5 @@ def test_every_kind_of_fact_has_a_time() -> None:
     from monitor.model.facts import KINDS, ProbeFact
 
     by_probe = {kind for kind, cls in KINDS.items() if cls in ProbeFact.__args__}
-    known = {*retention._FLEETING, *retention._TOLD, *retention._INCIDENT, *by_probe}
+    known = {*retention._FLEETING, *retention._TOLD, *retention._INCIDENT, *retention._GATE, *by_probe}
     assert set(KINDS) - known == {"paused", "resumed"}, "what people did by hand stays"
