@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from monitor.desk import Desk
 from monitor.model.facts import DeployMarked
-from monitor.rules.plain import plain
+from monitor.surface.gate import gates_of
+from monitor.surface.gate.safe import LONGEST_NAME, safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,23 @@ def latest(markers: Sequence[DeployMarked]) -> Deploy | None:
     return next(iter(deploys(markers)), None)
 
 
-def deploy_row(deploy: Deploy) -> dict[str, object]:
-    """As JSON: `phase` and `at` of the last marker, and every marker."""
+def deploy_rows(desk: Desk) -> list[dict[str, object]]:
+    """All that are known, the one with the latest marker first, each with its gates."""
+    now, gates = desk.clock.now(), desk.world.gates
+    return [deploy_row(deploy, gates_of(gates, deploy.last.deploy, now)) for deploy in deploys(desk.world.incidents.deploys)]
+
+
+def deploy_row(deploy: Deploy, gates: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
+    """As JSON: `phase` and `at` of the last marker, every marker, and what its gates say, the latest first."""
     return {
-        "deploy": plain(deploy.last.deploy),
+        "deploy": safe(deploy.last.deploy, LONGEST_NAME),
         "phase": deploy.last.phase.value,
         "at": deploy.last.at.iso(),
-        "service": plain(deploy.service),
-        "version": plain(deploy.version),
-        "sha": plain(deploy.sha),
-        "markers": [{"phase": marker.phase.value, "at": marker.at.iso(), "by": plain(marker.by)} for marker in deploy.markers],
+        "service": safe(deploy.service, LONGEST_NAME),
+        "version": safe(deploy.version, LONGEST_NAME),
+        "sha": safe(deploy.sha, LONGEST_NAME),
+        "markers": [{"phase": marker.phase.value, "at": marker.at.iso(), "by": safe(marker.by, LONGEST_NAME)} for marker in deploy.markers],
+        "gates": [{key: gate[key] for key in ("id", "policy", "verdict", "reason")} for gate in gates],
     }
 
 
@@ -61,11 +70,11 @@ def marker_row(marker: DeployMarked) -> dict[str, object]:
     """Schema `mailcanary.deploy/v1`: one marker."""
     return {
         "schema": "mailcanary.deploy/v1",
-        "deploy": plain(marker.deploy),
+        "deploy": safe(marker.deploy, LONGEST_NAME),
         "phase": marker.phase.value,
         "at": marker.at.iso(),
-        "service": plain(marker.service),
-        "version": plain(marker.version),
-        "sha": plain(marker.sha),
-        "by": plain(marker.by),
+        "service": safe(marker.service, LONGEST_NAME),
+        "version": safe(marker.version, LONGEST_NAME),
+        "sha": safe(marker.sha, LONGEST_NAME),
+        "by": safe(marker.by, LONGEST_NAME),
     }

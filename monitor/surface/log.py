@@ -17,6 +17,10 @@ from monitor.model.facts import (
     Fact,
     Foreign,
     ForeignKind,
+    GateCancelled,
+    GateDecided,
+    GateOverridden,
+    GateRequested,
     Judged,
     Noted,
     Notified,
@@ -40,6 +44,7 @@ from monitor.model.incident import DeployPhase, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
 from monitor.rules.plain import plain
+from monitor.surface.gate.safe import LONGEST_NAME, safe
 
 
 class LogFormat(StrEnum):
@@ -124,10 +129,12 @@ def describe(fact: Fact) -> Line | None:
         case ReloadRefused():
             return Level.ERROR, "reload_refused", f"the configuration was not reloaded, the one before is in force: {fact.why}", {}
         case DeployMarked():
-            return Level.INFO, "deploy_marked", _deploy(fact), {"deploy_id": plain(fact.deploy), "phase": fact.phase.value}
+            return Level.INFO, "deploy_marked", _deploy(fact), {"deploy_id": safe(fact.deploy, LONGEST_NAME), "phase": fact.phase.value}
         case Tripped():
             text = f"{fact.mailbox}: refund mail of {fact.author_domain} in a mailbox that must never get any: {'; '.join(fact.evidence)}"
             return Level.ERROR, "tripped", text, {"mailbox": fact.mailbox}
+        case GateRequested() | GateDecided() | GateCancelled() | GateOverridden():
+            return _of_gate(fact)
         case Transition() | Notified() | NotifyFailed() | Silenced() | ResolveAsked() | Noted():
             return _of_incident(fact)
         case _:
@@ -138,8 +145,32 @@ DID = {DeployPhase.START: "starts", DeployPhase.FINISH: "has finished", DeployPh
 
 
 def _deploy(fact: DeployMarked) -> str:
-    of = " ".join(part for part in (fact.service, fact.version) if part)
-    return f"deploy {fact.deploy}{f' ({of})' if of else ''} {DID[fact.phase]}{f', says {fact.by}' if fact.by else ''}"
+    of = " ".join(safe(part, LONGEST_NAME) for part in (fact.service, fact.version) if part)
+    by = f", says {safe(fact.by, LONGEST_NAME)}" if fact.by else ""
+    return f"deploy {safe(fact.deploy, LONGEST_NAME)}{f' ({of})' if of else ''} {DID[fact.phase]}{by}"
+
+
+def _of_gate(fact: GateRequested | GateDecided | GateCancelled | GateOverridden) -> Line:
+    fields = {"gate_id": str(fact.gate)}
+    match fact:
+        case GateRequested():
+            of = " ".join(safe(part, LONGEST_NAME) for part in (fact.service, fact.version) if part)
+            until = Instant(fact.advisory_until, 0.0, "").iso()
+            advisory = f", advisory until {until}" if fact.advisory_until > fact.at.utc else ""
+            text = f"{fact.gate}: attempt {fact.attempt} begins for deploy {safe(fact.deploy, LONGEST_NAME)}{f' ({of})' if of else ''}"
+            text += f", policy {safe(fact.policy.name, LONGEST_NAME)}{advisory}, asked by {safe(fact.by, LONGEST_NAME) or 'nobody named'}"
+            return Level.INFO, "gate_requested", text, {**fields, "deploy_id": safe(fact.deploy, LONGEST_NAME)}
+        case GateDecided():
+            level = {Verdict.PASS: Level.INFO, Verdict.FAIL: Level.ERROR, Verdict.ERROR: Level.ERROR}.get(fact.verdict, Level.WARNING)
+            deploy = safe(fact.deploy, LONGEST_NAME)
+            text = f"{fact.gate}: {fact.verdict.value.upper()} for deploy {deploy}, {fact.because.value}: {safe(fact.reason)}"
+            return level, "gate_decided", text, {**fields, "deploy_id": deploy, "verdict": fact.verdict.value}
+        case GateCancelled():
+            return Level.INFO, "gate_cancelled", f"{fact.gate}: cancelled by {safe(fact.by, LONGEST_NAME)}: {safe(fact.reason)}", fields
+        case GateOverridden():
+            until = Instant(fact.until, 0.0, "").iso()
+            text = f"{fact.gate}: passes by override of {safe(fact.by, LONGEST_NAME)} until {until}: {safe(fact.reason)}"
+            return Level.WARNING, "gate_overridden", text, fields
 
 
 def _of_incident(fact: Transition | Notified | NotifyFailed | Silenced | ResolveAsked | Noted) -> Line:

@@ -9,8 +9,9 @@ from monitor.desk import Desk
 from monitor.model.instant import Instant
 from monitor.rules.notify import owed
 from monitor.rules.plain import plain
-from monitor.surface.deploys import deploy_row, deploys
+from monitor.surface.deploys import deploy_rows
 from monitor.surface.evidence import freshness
+from monitor.surface.gate import gates_summary
 from monitor.surface.incidents import Shown, incident_row, known
 from monitor.surface.metrics import Vitals
 
@@ -37,7 +38,8 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "incidents": _incidents(desk, now),
         "channels": _channels(desk),
         "notifications_pending": len(owed(world.outbox, policy.notify, now)),
-        "deploys": [deploy_row(deploy) for deploy in deploys(world.incidents.deploys)[:MOST_DEPLOYS]],
+        "deploys": deploy_rows(desk)[:MOST_DEPLOYS],
+        "gates": gates_summary(world.gates, now),
         "configuration": {
             "hash": policy.policy_hash,
             "read_at": _iso(vitals.reloaded_at),

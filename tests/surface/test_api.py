@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from monitor.desk import Desk
@@ -22,10 +25,13 @@ from monitor.model.probe import MailboxName
 from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import JournalUnwritable
 from monitor.surface.api import MAX_BODY, Api
+from monitor.surface.api.access import client_of
+from monitor.surface.api.limits import Buckets, Rate, Rates
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World
 from tests.fakes.paths import StubSecrets
 from tests.stages.house import policy
+from tests.surface import premises
 
 TOKENS = {Access.READ: SecretRef(SecretSource.ENV, "READ"), Access.ONCALL: SecretRef(SecretSource.ENV, "ONCALL")}
 SECRETS = {"READ": "a token to read", "ONCALL": "a token for on-call"}
@@ -107,12 +113,15 @@ async def test_on_loopback_no_token_is_needed(site: Site, method: str, path: str
 @pytest.mark.parametrize(("method", "path", "role"), GUARDED)
 async def test_elsewhere_the_token_of_the_role_is_needed(site: Site, method: str, path: str, role: str) -> None:
     body = {"by": "ann"} if method == "POST" else None
-    for token in ("", "wrong", *([SECRETS["READ"]] if role == "ONCALL" else []), SECRETS[role] + "x", SECRETS[role][:-1], "tökén"):
+    for token in ("", "wrong", SECRETS[role] + "x", SECRETS[role][:-1], "tökén"):
         status, answer = await site.ask(method, path, token, json=body)
         assert status == 401, token
         assert answer["error"] == "Unauthorized" and f"listen.tokens.{role.lower()}" in answer["reason"]
         assert site.headers["WWW-Authenticate"] == "Bearer"
         assert SECRETS[role] not in json.dumps(answer)
+    if role == "ONCALL":
+        status, answer = await site.ask(method, path, SECRETS["READ"], json=body)
+        assert status == 403 and "role oncall (listen.tokens.oncall); this one has the role read" in answer["reason"]
     assert site.kinds() == []
     assert (await site.ask(method, path, SECRETS[role], json=body))[0] == 200
 
@@ -190,6 +199,22 @@ async def test_a_body_beyond_the_bound(site: Site) -> None:
 
 
 @near
+async def test_a_body_that_does_not_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.surface.api.replies.BODY_WITHIN", 0.05)
+    over = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"by": '
+        await over.wait()
+
+    for path, form in (("/v1/pause", "application/json"), ("/v1/flagger/confirm", "text/plain")):
+        async with site.client.post(path, data=slowly(), headers={"Content-Type": "application/json"}) as answer:
+            assert answer.status == 408 and answer.content_type == form
+    over.set()
+    assert site.kinds() == []
+
+
+@near
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/v1/nothing", 404), ("GET", "/", 404), ("GET", "/v1/pause", 405), ("PUT", "/metrics", 405)]
 )
@@ -225,3 +250,74 @@ async def test_status_tells_every_route_and_mailbox(site: Site) -> None:
     assert (first["state"], second["state"]) == ("blind", "starting")
     assert first["why"] == "auth_refused: NO for ***@box.test\\x1b[2J" and first["mend"] == "set the password"
     assert answer["journal_writable"] is False and answer["probes_in_flight"] == 0
+
+
+# ---- how often -------------------------------------------------------------------------------------------------------
+
+SLOW = Rates(reads=Rate(1.0, 5), acts=Rate(0.5, 2), failures=Rate(0.1, 3))
+
+
+@pytest.fixture
+async def busy(tmp_path: Path, host: str) -> AsyncIterator[premises.Site]:
+    async with premises.served(premises.rules(tmp_path, host), SLOW) as site:
+        yield site
+
+
+@near
+async def test_who_asks_too_often_is_told_when_to_come_again(busy: premises.Site) -> None:
+    assert [(await busy.get("/v1/status"))[0] for _ in range(6)] == [200] * 5 + [429]
+    status, answer = await busy.get("/v1/status")
+    assert status == 429 and set(answer) == {"error", "reason"} and "ask again in 1 s" in answer["reason"]
+    assert busy.headers["Retry-After"] == "1"
+    assert [(await busy.post("/v1/pause", {"by": "ann"}))[0] for _ in range(3)] == [200, 200, 429], "acts are counted apart, and harder"
+    assert (await busy.post("/v1/deploys", {"deploy": "d", "phase": "start"}))[0] == 201, "and each role by itself"
+    for path in OPEN:
+        assert {(await busy.get(path))[0] for _ in range(20)} == {200}, "whoever watches us is never refused"
+    busy.clock.ahead = 2.0
+    assert [(await busy.get("/v1/status"))[0] for _ in range(3)] == [200, 200, 429]
+    assert (await busy.post("/v1/pause", {"by": "ann"}))[0] == 200
+
+
+@far
+async def test_wrong_tokens_are_counted_harder_and_lock_out_nobody_else(busy: premises.Site) -> None:
+    asked = [(await busy.ask("GET", "/v1/status", f"guess {number}"))[0] for number in range(5)]
+    assert asked == [401, 401, 401, 429, 429] and int(busy.headers["Retry-After"]) == 10
+    assert (await busy.ask("GET", "/v1/status", premises.SECRETS["READ"]))[0] == 200, "the right one, from the same address"
+    busy.clock.ahead = 10.0
+    assert (await busy.ask("GET", "/v1/status", "guess"))[0] == 401
+    assert (await busy.ask("POST", "/v1/flagger/rollback", "guess", json={}))[0] == 429
+
+
+def test_a_bucket_fills_up_again_and_no_further() -> None:
+    buckets = Buckets(Rate(2.0, 4))
+    assert [buckets.take("a", 0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.5]
+    assert buckets.take("a", 0.25) == pytest.approx(0.25) and buckets.take("a", 0.5) == 0.0
+    assert [buckets.take("a", 1000.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.5]
+    assert buckets.take("b", 1000.0) == 0.0, "each client has its own"
+    assert buckets.take("b", 0.0) == 0.0, "a clock that steps back takes nothing away"
+
+
+def test_the_table_of_clients_is_bounded_and_keeps_who_asks() -> None:
+    buckets = Buckets(Rate(1.0, 2), most=10)
+    for number in range(100):
+        buckets.take("busy", 0.0)
+        buckets.take(number, 0.0)
+    assert len(buckets) == 10 and buckets.take("busy", 0.0) > 0
+
+
+def test_a_client_of_ipv6_is_its_network() -> None:
+    def named(remote: str) -> object:
+        return client_of(cast(web.Request, SimpleNamespace(remote=remote)))
+
+    assert named("2001:db8::1") == named("2001:db8::ffff:1") != named("2001:db8:0:1::1")
+    assert named("192.0.2.1") != named("192.0.2.2") and named("::ffff:192.0.2.1") != named("::ffff:192.0.2.2")
+    assert named("fe80::1%eth0") == named("fe80::2") and named("") == named("")
+
+
+@near
+async def test_before_the_state_is_loaded_nothing_is_claimed(site: Site) -> None:
+    site.ready = False
+    for method, path in (("GET", "/v1/status"), ("GET", "/v1/gates"), ("POST", "/v1/pause")):
+        status, answer = await site.ask(method, path, json={"by": "ann"} if method == "POST" else None)
+        assert status == 503 and "being loaded" in answer["reason"] and site.headers["Retry-After"] == "2"
+    assert site.kinds() == []

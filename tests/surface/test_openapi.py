@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.edge.secret import SystemSecrets
 from monitor.model.facts import Acknowledged, ResolveAsked, Silenced
+from monitor.model.gate import BUILT_IN
 from monitor.model.incident import IncidentId
+from monitor.rules.gate.request import GateAsk
 from monitor.settings import load
 from monitor.surface.api import Api
-from monitor.surface.deploys import deploy_row, deploys, marker_row
+from monitor.surface.deploys import deploy_rows, marker_row
+from monitor.surface.gate import argo_body, gate_document, gate_row
+from monitor.surface.gate.asking import begin
 from monitor.surface.incidents import Shown, incident_list, incident_story
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.surface.status import status
 from monitor.views.world import World
 from tests.surface import happenings as so
+from tests.surface.inline_gate import components
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,14 +70,26 @@ def test_lists_exactly_what_is_served(document: dict[str, Any], desk: Desk) -> N
 
 
 def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
-    """As tests/surface/test_api.py and test_incident_api.py have them."""
+    """As test_api.py, test_incident_api.py, test_gate_api.py, test_deploy_api.py and test_flagger_api.py have them."""
+    conflicts = ("/ack", "/silence", "/resolve", "/override", "/v1/gates", "/v1/deploys", "/v1/deploys/{id}", "/hooks/{name}")
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if not path.startswith("/v1") or method == "parameters":
                 continue
-            wanted = {"401"} | ({"400", "415", "503"} if method == "post" else set()) | ({"404"} if "{id}" in path else set())
-            wanted |= {"409"} if path.endswith(("/ack", "/silence", "/resolve")) else {"400"} if path == "/v1/incidents" else set()
+            wanted = {"401", "429"} | (set() if path.startswith("/v1/flagger") else {"503"})
+            if method == "get":
+                wanted |= {"400"} if path in ("/v1/incidents", "/v1/gates/{id}") else set()
+            else:
+                wanted |= {"400", "403", "408", "413", "415"} | ({"409"} if path.endswith(conflicts) or "/flagger/" in path else set())
+                wanted |= {"404", "422"} if path.endswith(("/rollout", "/v1/gates")) else {"404"} if path.endswith("/rollback") else set()
+            wanted |= {"404"} if "{" in path else set()
             assert {status for status in operation["responses"] if status >= "400"} == wanted, (path, method)
+
+
+def test_the_gate_is_the_published_schema(document: dict[str, Any]) -> None:
+    """Otherwise: python -m tests.surface.inline_gate"""
+    there = {name: part for name, part in document["components"]["schemas"].items() if name == "Gate" or name.startswith("Gate.")}
+    assert there == components()
 
 
 def schema(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -93,16 +111,18 @@ async def test_answers_fit_their_schemas_and_every_key_is_listed(document: dict[
             so.deployed(at),
         ]
     )
+    ask = GateAsk("d-1", replace(BUILT_IN["quick"], name="quick*", trust_target=True, timeout=3600.0), "ci")
+    gate, _ = await begin(desk, ask)
     known = desk.world.incidents.known
     answers: list[tuple[str, Any]] = [
         ("Status", status(desk)),
         *(("Incidents", incident_list(desk, shown)) for shown in Shown),
         *(("Incident", incident_story(desk, known[IncidentId(name)])) for name in ("INC-1", "INC-2")),
         ("Deploy", marker_row(desk.world.incidents.deploys[0])),
-        (
-            "Deploys",
-            {"schema": "mailcanary.deploys/v1", "environment": "test", "deploys": [deploy_row(deploys(desk.world.incidents.deploys)[0])]},
-        ),
+        ("Deploys", {"schema": "mailcanary.deploys/v1", "environment": "test", "deploys": deploy_rows(desk)}),
+        ("Gates", {"schema": "mailcanary.gates/v1", "environment": "test", "gates": [gate_row(gate, at)]}),
+        ("Gate", gate_document(desk, gate)),
+        ("Measurement", argo_body(gate_document(desk, gate))),
     ]
     for name, answer in answers:
         jsonschema.validate(answer, schema(document, name))

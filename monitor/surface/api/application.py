@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,12 +9,18 @@ from aiohttp import web
 
 from monitor.desk import Desk
 from monitor.model.facts import Paused, Resumed
-from monitor.model.policy import Access, ListenPolicy
-from monitor.ports import SecretError, Secrets
+from monitor.model.policy import Access
+from monitor.ports import Secrets
+from monitor.surface.api.access import Doorkeeper
 from monitor.surface.api.bodies import PauseRequest, ResumeRequest
 from monitor.surface.api.deploys import DeployDesk
+from monitor.surface.api.flagger import FlaggerDesk
+from monitor.surface.api.gates import GateDesk
+from monitor.surface.api.hooks import DeployHooks
 from monitor.surface.api.incidents import IncidentDesk
-from monitor.surface.api.replies import Handler, body_of, errors
+from monitor.surface.api.limits import RATES, Rates
+from monitor.surface.api.replies import body_of, errors
+from monitor.surface.api.waiting import Waiting
 from monitor.surface.metrics import Metrics
 from monitor.surface.status import status
 
@@ -33,24 +37,23 @@ class Api:
     secrets: Secrets
     alive: Callable[[], float]
     ready: Callable[[], bool]
+    rates: Rates = RATES
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[errors])
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/v1/status", self._allow(Access.READ, self._status))
-        app.router.add_post("/v1/pause", self._allow(Access.ONCALL, self._pause))
-        app.router.add_post("/v1/resume", self._allow(Access.ONCALL, self._resume))
-        incidents, deploys = IncidentDesk(self.desk), DeployDesk(self.desk)
-        app.router.add_get("/v1/incidents", self._allow(Access.READ, incidents.list))
-        app.router.add_get("/v1/incidents/{id}", self._allow(Access.READ, incidents.show))
-        app.router.add_post("/v1/incidents/{id}/ack", self._allow(Access.ONCALL, incidents.acknowledge))
-        app.router.add_post("/v1/incidents/{id}/silence", self._allow(Access.ONCALL, incidents.silence))
-        app.router.add_post("/v1/incidents/{id}/resolve", self._allow(Access.ONCALL, incidents.resolve))
-        app.router.add_post("/v1/incidents/{id}/note", self._allow(Access.ONCALL, incidents.note))
-        app.router.add_get("/v1/deploys", self._allow(Access.READ, deploys.list))
-        app.router.add_post("/v1/deploys", self._allow(Access.DEPLOY, deploys.mark))
+        door, waiting = Doorkeeper(self.desk, self.secrets, self.ready, self.rates), Waiting(self.desk)
+        app.on_shutdown.append(waiting.end)
+        app.router.add_get("/v1/status", door.allow(Access.READ, self._status))
+        app.router.add_post("/v1/pause", door.allow(Access.ONCALL, self._pause))
+        app.router.add_post("/v1/resume", door.allow(Access.ONCALL, self._resume))
+        gates, deploys = GateDesk(self.desk, waiting), DeployDesk(self.desk)
+        _add_incidents(app.router, door, IncidentDesk(self.desk))
+        _add_deploys(app.router, door, deploys)
+        _add_gates(app.router, door, gates)
+        _add_flagger(app.router, door, FlaggerDesk(self.desk, gates, deploys))
         return app
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -81,37 +84,37 @@ class Api:
         await self.desk.journal.append([Resumed(self.desk.clock.now(), body.by)], durable=True)
         return web.json_response({"paused": False, "by": body.by})
 
-    def _allow(self, access: Access, handler: Handler) -> Handler:
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            listen = self.desk.policy.listen
-            if not is_loopback(listen.host) and not self._bears(request, listen, access):
-                raise web.HTTPUnauthorized(
-                    text=f"needs `Authorization: Bearer` with the token of the role {access.value} (listen.tokens.{access.value})",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-            return await handler(request)
 
-        return guarded
-
-    def _bears(self, request: web.Request, listen: ListenPolicy, access: Access) -> bool:
-        """Whoever may act may read."""
-        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return False
-        roles = tuple(Access) if access is Access.READ else (access,)
-        return any(self._is_token_of(role, shown.strip(), listen) for role in roles)
-
-    def _is_token_of(self, role: Access, shown: str, listen: ListenPolicy) -> bool:
-        reference = listen.tokens.get(role)
-        try:
-            wanted = self.secrets.read(reference) if reference is not None else ""
-        except SecretError:
-            return False
-        return bool(wanted) and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode())
+def _add_incidents(router: web.UrlDispatcher, door: Doorkeeper, incidents: IncidentDesk) -> None:
+    router.add_get("/v1/incidents", door.allow(Access.READ, incidents.list))
+    router.add_get("/v1/incidents/{id}", door.allow(Access.READ, incidents.show))
+    router.add_post("/v1/incidents/{id}/ack", door.allow(Access.ONCALL, incidents.acknowledge))
+    router.add_post("/v1/incidents/{id}/silence", door.allow(Access.ONCALL, incidents.silence))
+    router.add_post("/v1/incidents/{id}/resolve", door.allow(Access.ONCALL, incidents.resolve))
+    router.add_post("/v1/incidents/{id}/note", door.allow(Access.ONCALL, incidents.note))
 
 
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _add_deploys(router: web.UrlDispatcher, door: Doorkeeper, deploys: DeployDesk) -> None:
+    router.add_get("/v1/deploys", door.allow(Access.READ, deploys.list))
+    router.add_post("/v1/deploys", door.allow(Access.DEPLOY, deploys.mark))
+    router.add_patch("/v1/deploys/{id}", door.allow(Access.DEPLOY, deploys.change))
+    router.add_post("/v1/deploys/hooks/{name}", door.allow(Access.DEPLOY, DeployHooks(deploys).take))
+
+
+def _add_gates(router: web.UrlDispatcher, door: Doorkeeper, gates: GateDesk) -> None:
+    router.add_get("/v1/gates", door.allow(Access.READ, gates.list))
+    router.add_post("/v1/gates", door.allow(Access.GATE, gates.begin))
+    router.add_get("/v1/gates/{id}", door.allow(Access.READ, gates.show))
+    router.add_get("/v1/gates/{id}/junit.xml", door.allow(Access.READ, gates.junit))
+    router.add_get("/v1/gates/{id}/summary.md", door.allow(Access.READ, gates.summary))
+    router.add_post("/v1/gates/{id}/cancel", door.allow(Access.GATE, gates.cancel))
+    router.add_post("/v1/gates/{id}/override", door.allow(Access.ONCALL, gates.override))
+    router.add_get("/v1/gates/by-deploy/{environment}/{deploy}", door.allow(Access.READ, gates.of_deploy))
+    router.add_get("/v1/gates/by-deploy/{environment}/{deploy}/argo", door.allow(Access.READ, gates.argo))
+
+
+def _add_flagger(router: web.UrlDispatcher, door: Doorkeeper, flagger: FlaggerDesk) -> None:
+    router.add_post("/v1/flagger/confirm", door.allow_hook(Access.GATE, flagger.confirm))
+    router.add_post("/v1/flagger/rollout", door.allow_hook(Access.GATE, flagger.rollout))
+    router.add_post("/v1/flagger/rollback", door.allow_rollback(flagger.rollback))
+    router.add_post("/v1/flagger/event", door.allow_hook(Access.DEPLOY, flagger.event))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -13,7 +14,12 @@ from monitor.model.incident import DeployPhase
 MAX_NAME = 100
 MAX_TEXT = 500
 MAX_SILENCE = 86_400.0  # seconds
+MILLISECONDS = 1e11  # a number from here on is no seconds: it would be beyond the year 5000
+LATEST = 1e14
+YEARS = range(1971, 5000)
+WRITE_TIME = "write a time with its offset, like 2030-01-31T12:00:00Z, or seconds or milliseconds since 1970"
 _LENGTH = re.compile(r"(?:([0-9]{1,2})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
 
 def _words(text: object) -> object:
@@ -27,12 +33,52 @@ def _one_line(text: str) -> str:
     return text
 
 
+def seconds_in(text: str) -> float:
+    """Of 45m, 2h or 1h30m; 0.0 where it is no length of time."""
+    found = _LENGTH.fullmatch(text)
+    return float(sum(int(count) * unit for count, unit in zip(found.groups(default="0"), (3600, 60, 1), strict=True))) if found else 0.0
+
+
 def _silence(text: object) -> float:
-    found = _LENGTH.fullmatch(text) if isinstance(text, str) else None
-    seconds = sum(int(count) * unit for count, unit in zip(found.groups(default="0"), (3600, 60, 1), strict=True)) if found else 0
+    seconds = seconds_in(text) if isinstance(text, str) else 0.0
     if not 0 < seconds <= MAX_SILENCE:
         raise PydanticCustomError("length", "write how long, like 45m or 2h; at most 24h")
-    return float(seconds)
+    return seconds
+
+
+def _moment(value: object) -> float:
+    try:
+        return epoch(value)
+    except ValueError as error:
+        raise PydanticCustomError("moment", "{why}", {"why": str(error)}) from None
+
+
+def epoch(value: object) -> float:
+    """Seconds since the epoch, of a time as pipelines write it. Raises ValueError."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.fullmatch(text):
+            return _iso(text)
+        value = float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST:
+        raise ValueError(WRITE_TIME)
+    return value / 1000 if value >= MILLISECONDS else float(value)
+
+
+def _iso(text: str) -> float:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(WRITE_TIME) from None
+    if when.tzinfo is None or when.year not in YEARS:
+        raise ValueError(WRITE_TIME)
+    return when.timestamp()
+
+
+def _web_address(text: str) -> str:
+    if text and not text.startswith(("https://", "http://")):
+        raise PydanticCustomError("link", "write an address that begins with https:// or http://")
+    return text
 
 
 Line = Annotated[str, BeforeValidator(_words), AfterValidator(_one_line)]
@@ -40,6 +86,9 @@ Name = Annotated[Line, Field(min_length=1, max_length=MAX_NAME)]
 Text = Annotated[Line, Field(min_length=1, max_length=MAX_TEXT)]
 Remark = Annotated[Line, Field(max_length=MAX_TEXT)]  # may be left out
 Label = Annotated[Line, Field(max_length=MAX_NAME)]  # may be left out
+Moment = Annotated[float, BeforeValidator(_moment)]
+Link = Annotated[Line, Field(max_length=MAX_TEXT), AfterValidator(_web_address)]  # may be left out
+Length = Annotated[float, BeforeValidator(_silence)]
 
 
 class Body(BaseModel):
@@ -65,7 +114,7 @@ class AckRequest(Body):
 class SilenceRequest(Body):
     by: Name
     reason: Text
-    seconds: Annotated[float, BeforeValidator(_silence)] = Field(alias="for")
+    seconds: Length = Field(alias="for")
 
 
 class ResolveRequest(Body):
@@ -78,10 +127,22 @@ class NoteRequest(Body):
     text: Text
 
 
-class DeployRequest(Body):
-    deploy: Name
-    phase: DeployPhase
+class Marked(Body):
+    """What a marker may say beside the deploy and its phase."""
+
     service: Label = ""
     version: Label = ""
     sha: Label = ""
     by: Label = ""
+    at: Moment | None = None
+    url: Link = ""
+
+
+class DeployRequest(Marked):
+    deploy: Name
+    phase: DeployPhase
+    source: Literal["api", "cli"] = "api"
+
+
+class PhaseRequest(Marked):
+    phase: DeployPhase

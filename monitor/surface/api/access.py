@@ -1,0 +1,139 @@
+"""Who may ask what, and how often."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import math
+from collections.abc import Callable, Hashable
+
+from aiohttp import web
+
+from monitor.desk import Desk
+from monitor.model.policy import Access
+from monitor.ports import SecretError, Secrets
+from monitor.surface.api.limits import Buckets, Rates
+from monitor.surface.api.replies import Handler
+
+LOADING = 2  # seconds after which it is worth asking again while the state loads
+IPV6_CLIENT = 64  # bits of an address that name a client: the rest it chooses itself
+
+
+class Doorkeeper:
+    """Lets a request through to its route, or says why not. `ready`: the state is loaded; before that every answer would be a guess."""
+
+    def __init__(self, desk: Desk, secrets: Secrets, ready: Callable[[], bool], rates: Rates) -> None:
+        self._desk = desk
+        self._secrets = secrets
+        self._ready = ready
+        self._reads, self._acts, self._failures = Buckets(rates.reads), Buckets(rates.acts), Buckets(rates.failures)
+
+    def allow(self, access: Access, handler: Handler) -> Handler:
+        """Open on loopback; elsewhere for the token of the role."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not is_loopback(self._desk.policy.listen.host):
+                self._authorise(request, access, self._roles(_bearer(request)))
+            return await self._counted(request, access, handler)
+
+        return guarded
+
+    def allow_hook(self, access: Access, handler: Handler) -> Handler:
+        """As `allow`, for Flagger: it can send no header of ours, but a URL with a password in it, which becomes Basic authentication
+        (RFC 7617)."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not is_loopback(self._desk.policy.listen.host):
+                self._authorise(request, access, self._roles(_bearer(request) or _password(request)))
+            return await self._counted(request, access, handler)
+
+        return guarded
+
+    def allow_rollback(self, handler: Handler) -> Handler:
+        """Never open: a success of this hook undoes a release, so it takes the one token that is made for it, on loopback too."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if Access.ROLLBACK not in self._desk.policy.listen.tokens:
+                raise web.HTTPForbidden(text="the rollback hook is closed; configure listen.tokens.rollback with a token of its own")
+            roles = self._roles(_bearer(request) or _password(request))
+            self._authorise(request, Access.ROLLBACK, roles)
+            if roles != {Access.ROLLBACK}:
+                shared = ", ".join(sorted(role.value for role in roles - {Access.ROLLBACK}))
+                raise web.HTTPForbidden(text=f"the token of the role rollback is that of {shared} too; give listen.tokens.rollback its own")
+            return await self._counted(request, Access.ROLLBACK, handler)
+
+        return guarded
+
+    def _authorise(self, request: web.Request, access: Access, roles: set[Access]) -> None:
+        """Whoever may act may read."""
+        if access in roles or (access is Access.READ and roles):
+            return
+        # Only failures count here: behind one proxy all clients share an address, and one wrong token must not lock out on-call.
+        if wait := self._failures.take(client_of(request), self._desk.clock.now().mono):
+            raise _too_many(wait, "wrong tokens")
+        wanted = f"the token of the role {access.value} (listen.tokens.{access.value})"
+        if roles:
+            held = ", ".join(sorted(role.value for role in roles))
+            raise web.HTTPForbidden(text=f"needs {wanted}; this one has the role {held}")
+        raise web.HTTPUnauthorized(text=f"needs `Authorization: Bearer` with {wanted}", headers={"WWW-Authenticate": "Bearer"})
+
+    async def _counted(self, request: web.Request, access: Access, handler: Handler) -> web.StreamResponse:
+        buckets = self._reads if request.method in ("GET", "HEAD") else self._acts
+        if wait := buckets.take((access, client_of(request)), self._desk.clock.now().mono):
+            raise _too_many(wait, "requests")
+        if not self._ready():
+            raise web.HTTPServiceUnavailable(text="the journal is being loaded; ask again", headers={"Retry-After": str(LOADING)})
+        return await handler(request)
+
+    def _roles(self, shown: str) -> set[Access]:
+        """The roles whose token this is; every one is compared, whatever is found."""
+        return {role for role in Access if self._is_token_of(role, shown)} if shown else set()
+
+    def _is_token_of(self, role: Access, shown: str) -> bool:
+        reference = self._desk.policy.listen.tokens.get(role)
+        try:
+            wanted = self._secrets.read(reference) if reference is not None else ""
+        except SecretError:
+            return False
+        return bool(wanted) and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""
+
+
+def _password(request: web.Request) -> str:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        pair = base64.b64decode(shown.strip().encode("ascii"), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return pair.partition(":")[2]
+
+
+def client_of(request: web.Request) -> Hashable:
+    """The peer's address. What a proxy says of it is not asked: anybody can say so."""
+    try:
+        address = ipaddress.ip_address((request.remote or "").partition("%")[0])
+    except ValueError:
+        return request.remote
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or ipaddress.ip_network((address, IPV6_CLIENT), strict=False)
+    return address
+
+
+def _too_many(wait: float, what: str) -> web.HTTPTooManyRequests:
+    seconds = str(math.ceil(wait))
+    return web.HTTPTooManyRequests(text=f"too many {what} from this address; ask again in {seconds} s", headers={"Retry-After": seconds})
