@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     _of_a_running_daemon(commands)
     _of_incidents(commands)
     _of_deploys(commands)
+    _of_gates(commands)
     return parser
 
 
@@ -136,7 +137,16 @@ def _with_format(sub: argparse.ArgumentParser) -> None:
 
 
 def _with_server(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--server", default=DEFAULT_SERVER, metavar="URL", help="the running daemon (default: %(default)s)")
+    _server(sub)
+    _with_token(sub)
+
+
+def _server(sub: argparse._ActionsContainer) -> None:
+    there = os.environ.get("MAILCANARY_SERVER") or DEFAULT_SERVER
+    sub.add_argument("--server", default=there, metavar="URL", help="the running daemon (default: $MAILCANARY_SERVER, or %(default)s)")
+
+
+def _with_token(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--token-file", metavar="FILE", help="file with the bearer token (default: $MAILCANARY_TOKEN)")
 
 
@@ -239,9 +249,89 @@ def _of_deploys(commands: Commands) -> None:
     for name, text in (("start", "it begins"), ("finish", "it is done"), ("rollback", "it is taken back")):
         sub = actions.add(name, text)
         sub.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for it; the same in start, finish, rollback")
-        sub.add_argument("--service", default="", metavar="NAME", help="what is deployed, e.g. checkout-api")
-        sub.add_argument("--version", default="", metavar="VERSION", help="which version runs afterwards")
-        sub.add_argument("--sha", default="", metavar="SHA", help="its commit")
+        _with_deployed(sub)
+        sub.add_argument("--at", default="", metavar="TIME", help="when, as ISO 8601 (default: now); never in the future")
+        sub.add_argument("--url", default="", metavar="URL", help="of the pipeline, for whoever looks at the incident")
         _with_by(sub)
         _with_server(sub)
         _with_format(sub)
+
+
+def _with_deployed(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--service", default="", metavar="NAME", help="what is deployed, e.g. checkout-api")
+    sub.add_argument("--version", default="", metavar="VERSION", help="which version runs afterwards")
+    sub.add_argument("--sha", default="", metavar="SHA", help="its commit")
+
+
+def _of_gates(commands: Commands) -> None:
+    actions = commands.group("gate", "gate", "did this deploy break refund mail? pass, fail or inconclusive, on evidence")
+    run = actions.add("run", "begin the gate of a deploy, wait for its decision, and exit by it; asked again it is the same gate")
+    run.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for the deploy; as in `mailcanary deploy`")
+    run.add_argument("--environment", metavar="NAME", help="refuse, with exit 2, to ask a daemon of another environment")
+    _with_deployed(run)
+    _with_gate_policy(run)
+    _with_waiting(run)
+    _with_gate_outputs(run)
+    where = run.add_mutually_exclusive_group()
+    _server(where)
+    where.add_argument("--local", action="store_true", help="ask no daemon: probe from here, with watchers and state of its own")
+    _with_token(run)
+    _with_config(run)
+    run.add_argument("--state-dir", metavar="DIR", help="where --local keeps its journal (default: below $XDG_STATE_HOME)")
+    _with_by(run)
+
+    status = actions.add("status", "how a gate stands, or the latest ones; exits 0 whatever the verdict: `gate wait` exits by it")
+    explain = actions.add("explain", "a gate in full: every probe in its order, the arithmetic, all attempts; exits 0 whatever the verdict")
+    wait = actions.add("wait", "wait for a gate's decision, and exit by it; begins nothing")
+    wait.add_argument("--timeout", metavar="TIME", help="wait so long (default: until its attempt is over)")
+    _with_gate_outputs(wait)
+    cancel = actions.add("cancel", "end a running gate inconclusive; what its probes showed is kept")
+    override = actions.add("override", "answer for a gate that did not pass: it counts as passed for a while, and every output says so")
+    override.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
+    for sub in (cancel, override):
+        _with_by(sub)
+        sub.add_argument("--reason", required=True, help="why, for whoever looks at the gate")
+    for sub in (status, explain, wait, cancel, override):
+        sub.add_argument("gate", nargs="?", metavar="ID", help="the gate's id, e.g. gate-0123456789ab")
+        sub.add_argument("--deploy", metavar="ID", help="the gate of this deploy, instead of its id")
+        _with_server(sub)
+    for sub in (status, explain, cancel, override):
+        _with_format(sub)
+
+
+def _with_gate_policy(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--policy", metavar="NAME|FILE", help="quick, standard, deep, of gates.policies, or a file (default: gates.policy)")
+    run.add_argument("--routes", metavar="A,B", help="only these: names of paths, mailboxes or path/mailbox")
+    run.add_argument("--probes", metavar="N", type=int, help="probes of each mailbox class that decide, none of them adverse")
+    run.add_argument("--min-routes", metavar="N", type=int, help="routes that must have shown something")
+    run.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 180s")
+    run.add_argument("--control", choices=("stable", "none"), help="compare with what other versions served, or with nothing")
+    run.add_argument("--trust-target", action="store_true", help="what does not tell its version is the version under test")
+    until = run.add_mutually_exclusive_group()
+    until.add_argument(
+        "--advisory-until", metavar="TIME", help="block nothing until then, at most 24h ahead (ISO 8601); every output says it"
+    )
+    until.add_argument("--advisory", metavar="TIME", help="block nothing for so long, e.g. 2h; at most 24h")
+    run.add_argument("--no-notify", action="store_true", help="open no ticket when it does not pass")
+
+
+def _with_waiting(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--timeout", metavar="TIME", help="wait so long for the decision (default: the policy's, which ends an attempt)")
+    run.add_argument(
+        "--on-inconclusive",
+        choices=("block", "hold"),
+        default="block",
+        help="exit 3 at once, or ask again with pooled evidence until the timeout (default: %(default)s)",
+    )
+    run.add_argument("--no-wait", action="store_true", help="only begin: exit 0 while it runs, by the verdict when it is decided already")
+
+
+def _with_gate_outputs(sub: argparse.ArgumentParser) -> None:
+    _with_format(sub)
+    sub.add_argument("--json", metavar="FILE", help="write the JSON document there too, whatever happens")
+    sub.add_argument("--junit", metavar="FILE", help="write a JUnit report there, whatever happens")
+    sub.add_argument(
+        "--github",
+        action=argparse.BooleanOptionalAction,
+        help="job summary, outputs and annotations of GitHub Actions (default: when $GITHUB_ACTIONS is true)",
+    )

@@ -20,7 +20,9 @@ def call(arguments: argparse.Namespace) -> int:
         "version": arguments.version,
         "sha": arguments.sha,
         "by": arguments.by,
+        "source": "cli",
     }
+    body |= {name: said for name, said in (("at", arguments.at), ("url", arguments.url)) if said}
     try:
         marker = told(arguments, "mailcanary.deploy/v1", lambda daemon: daemon.post("/v1/deploys", body))
     except DaemonError as error:

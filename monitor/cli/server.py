@@ -16,6 +16,10 @@ from monitor.edge.daemon import Daemon, DaemonError
 T = TypeVar("T")
 
 
+class Strange(DaemonError):
+    """Something answers there that is no mailcanary, or none of this version."""
+
+
 def ask(arguments: argparse.Namespace, token: str, question: Callable[[Daemon], T]) -> T:
     """The answer. Raises UsageError when the call is wrong or the daemon says no, DaemonError when it does not answer."""
     _check(arguments.server)
@@ -26,7 +30,7 @@ def ask(arguments: argparse.Namespace, token: str, question: Callable[[Daemon], 
             raise UsageError(str(error)) from None
         raise
     except (HTTPException, ValueError) as error:  # something answers, in no words that we know
-        raise DaemonError(f"{arguments.server}: this is no mailcanary ({str(error).strip()!r}); is --server right?") from None
+        raise Strange(f"{arguments.server}: this is no mailcanary ({str(error).strip()!r}); is --server right?") from None
 
 
 def _check(server: str) -> None:
@@ -41,17 +45,27 @@ def _check(server: str) -> None:
 
 def told(arguments: argparse.Namespace, schema: str, question: Callable[[Daemon], dict[str, object]]) -> dict[str, object]:
     """The answer, which is a document of this schema; raises as `ask` does."""
-    answer = ask(arguments, token(arguments), question)
+    return fits(arguments, schema, ask(arguments, token(arguments), question))
+
+
+def fits(arguments: argparse.Namespace, schema: str, answer: dict[str, object]) -> dict[str, object]:
+    """The answer, if it is a document of this schema."""
     if answer.get("schema") != schema:
-        raise DaemonError(f"{arguments.server}: this is no mailcanary of this version (no {schema} in its answer); is --server right?")
+        raise Strange(f"{arguments.server}: this is no mailcanary of this version (no {schema} in its answer); is --server right?")
     return answer
 
 
 def token(arguments: argparse.Namespace) -> str:
-    """The bearer token: --token-file, or $MAILCANARY_TOKEN."""
+    """The bearer token: --token-file, or $MAILCANARY_TOKEN. Raises UsageError, which never shows it."""
+    where, text = "$MAILCANARY_TOKEN", os.environ.get("MAILCANARY_TOKEN", "")
     if arguments.token_file:
+        where = f"--token-file {arguments.token_file}"
         try:
-            return Path(arguments.token_file).read_text().strip()
+            text = Path(arguments.token_file).read_text().strip()
         except OSError as error:
-            raise UsageError(f"--token-file {arguments.token_file}: {error.strerror}") from None
-    return os.environ.get("MAILCANARY_TOKEN", "")
+            raise UsageError(f"{where}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            text = "\0"
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"{where}: holds more than one line of plain characters; put the token there and nothing else")
+    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_each_phase_is_a_fact(mailcanary: Command, daemon: Served, phase: Deploy
     assert outcome.code == 0 and outcome.out.startswith(f"deploy d-1: {phase.value} marked at 20") and not outcome.err
     (fact,) = daemon.facts()
     assert isinstance(fact, DeployMarked)
-    assert fact == DeployMarked(fact.at, "d-1", phase, "checkout-api", "v512", "a1b2c3d", "ana")
+    assert fact == DeployMarked(fact.at, "d-1", phase, "checkout-api", "v512", "a1b2c3d", "ana", "cli")
 
 
 def test_said_again_it_is_the_first(mailcanary: Command, daemon: Served) -> None:
@@ -38,6 +39,32 @@ def test_said_again_it_is_the_first(mailcanary: Command, daemon: Served) -> None
     assert first == again and first["schema"] == "mailcanary.deploy/v1" and len(daemon.facts()) == 1
     assert json.loads(mailcanary(*words, "--deploy", "d-2").out)["version"] == ""
     assert len(daemon.facts()) == 2
+
+
+def test_when_and_where_it_was(mailcanary: Command, daemon: Served) -> None:
+    words = ("deploy", "start", "--deploy", "d-1", "--server", daemon.url)
+    then = datetime.fromtimestamp(daemon.now.utc - 600, UTC).isoformat()
+    assert mailcanary(*words, "--at", then, "--url", "https://ci.test/1").code == 0
+    (fact,) = daemon.facts()
+    assert isinstance(fact, DeployMarked) and fact.url == "https://ci.test/1"
+    assert fact.at.utc == pytest.approx(daemon.now.utc - 600, abs=30)
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("2199-01-01T00:00:00Z", "set the clock that is wrong"), ("tomorrow", "write a time"), ("2030-01-01T00:00:00", "write a time")],
+)
+def test_a_time_that_cannot_be(mailcanary: Command, daemon: Served, at: str, why: str) -> None:
+    outcome = mailcanary("deploy", "start", "--deploy", "d-1", "--at", at, "--server", daemon.url)
+    assert outcome.code == 2 and why in outcome.line and daemon.facts() == []
+
+
+def test_a_finish_before_the_start(mailcanary: Command, daemon: Served) -> None:
+    words = ("--deploy", "d-1", "--server", daemon.url)
+    assert mailcanary("deploy", "start", *words).code == 0
+    before = datetime.fromtimestamp(daemon.now.utc - 600, UTC).isoformat()
+    outcome = mailcanary("deploy", "finish", *words, "--at", before)
+    assert outcome.code == 2 and "before" in outcome.line and len(daemon.facts()) == 1
 
 
 @pytest.mark.parametrize("argv", [(), ("start",), ("begin", "--deploy", "d"), ("finish", "--deploy")])
