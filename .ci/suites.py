@@ -40,6 +40,7 @@ BUDGETS = {
     "acceptance": 600,
     "cli": 240,
     "matrix": 180,
+    "pipelines": 120,
     "real": 600,
 }
 WAITING = ("acceptance", "matrix", "real")  # a lane of their own

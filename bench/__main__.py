@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.gate import gate
 from bench.page import page
 from bench.rows import Row, help_text, idle_sidecar, sighting, start, thousand_mailboxes, throughput
 from bench.soak import soak
@@ -24,6 +25,7 @@ ROWS: dict[str, Callable[[], Coroutine[Any, Any, Row | list[Row]]]] = {
     "throughput": throughput,
     "sidecar": idle_sidecar,
     "thousand": thousand_mailboxes,
+    "gate": gate,
     "page": page,
     "soak": soak,
 }

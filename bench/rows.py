@@ -256,7 +256,7 @@ async def start(times: int = 5) -> Row:
                 while (await control.accepted())["messages"] == already:  # noqa: ASYNC110 - the lab has no event for us
                     await asyncio.sleep(0.005)
                 taken.append(time.monotonic() - began)
-    bare = _command_seconds([sys.executable, "-c", "import asyncio"], times)
+    bare = command_seconds([sys.executable, "-c", "import asyncio"], times)
     median = statistics.median(taken)
     return Row(
         "start to first probe accepted",
@@ -269,8 +269,8 @@ async def start(times: int = 5) -> Row:
 
 
 async def help_text(times: int = 15) -> Row:
-    ours = _command_seconds([sys.executable, "-m", "monitor", "--help"], times)
-    bare = _command_seconds([sys.executable, "-c", "import asyncio"], times)
+    ours = command_seconds([sys.executable, "-m", "monitor", "--help"], times)
+    bare = command_seconds([sys.executable, "-c", "import asyncio"], times)
     return Row(
         "mailcanary --help",
         f"median {ours * 1000:.0f} ms",
@@ -281,7 +281,7 @@ async def help_text(times: int = 15) -> Row:
     )
 
 
-def _command_seconds(command: list[str], times: int) -> float:
+def command_seconds(command: list[str], times: int) -> float:
     taken = []
     for _ in range(times + 1):
         began = time.monotonic()

@@ -25,6 +25,7 @@ from rich.text import Text
 HERE = Path(__file__).parent
 COLUMNS = 132
 DEADLINE = 60.0
+GATE_LINES = 34
 COLOURS = {"default": "", "brown": "yellow"}
 
 
@@ -35,11 +36,11 @@ def main() -> int:
         print("the demo did not reach act 3", file=sys.stderr)
         return 1
     _draw(screen, HERE / "demo.svg", "mailcanary demo")
-    return _incident()
+    return _kept()
 
 
-def _incident() -> int:
-    """`mailcanary incident show`, asked of a demo that was kept running."""
+def _kept() -> int:
+    """What a demo that was kept running says of its incident and of its gates."""
     with subprocess.Popen([sys.executable, "-m", "monitor", "demo", "--keep"], stdout=subprocess.PIPE, text=True) as demo:
         try:
             line = next((text for text in demo.stdout or () if text.startswith("still running:")), None)
@@ -48,13 +49,16 @@ def _incident() -> int:
                 return 1
             server = line.split()[2].partition("/metrics")[0]
             show = [sys.executable, "-m", "monitor", "incident", "show", "INC-1", "--server", server]
-            screen = _run(show, "last evidence", 40)
+            incident = _run(show, "last evidence", 40)
+            asked = [f"{sys.executable} -m monitor gate run --server {server} --deploy checkout-{it} --version {it}" for it in ("v2", "v3")]
+            gates = _run(["sh", "-c", "; echo; ".join(asked)], "GATE PASS", GATE_LINES)
         finally:
             demo.send_signal(signal.SIGINT)
-    if screen is None:
-        print("there is no incident to show", file=sys.stderr)
+    if incident is None or gates is None:
+        print("there is no incident to show, or no gate", file=sys.stderr)
         return 1
-    _draw(screen, HERE / "incident.svg", "mailcanary incident show INC-1")
+    _draw(incident, HERE / "incident.svg", "mailcanary incident show INC-1")
+    _draw(gates, HERE / "gate.svg", "mailcanary gate run: deploy v2, then v3")
     return 0
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -37,6 +38,8 @@ HEALTHY = 3  # rounds before the deploy
 ACT_DEADLINE = 25.0
 WIDTH = 160  # columns where stdout is no terminal
 STORY = 20  # lines of the story that stay on the screen
+BURST = 30  # gate probes to a mailbox in a minute: here nobody minds
+PIPELINE = 110  # columns of the pipeline's log
 SETTLED = "3s"  # of good probes, before an incident is over
 
 
@@ -62,6 +65,7 @@ async def _demo(keep: bool) -> int:
             tree["incidents"] = {"recover_after": SETTLED, "recover_passes": 2}
             channel = {"kind": "webhook", "url": phone.url, "secret": {"file": str(directory / "secret")}}
             tree["notify"] = {"channels": {"phone": channel}}
+            tree["gates"] = {"burst": BURST}
             policy = load(write_configuration(tree, directory, password), SystemSecrets()).policy
             policy = dataclasses.replace(policy, drain=2.0, listen=dataclasses.replace(policy.listen, port=0))
             async with assembled(policy, exclusive=False) as app, serving(app) as url:
@@ -74,9 +78,12 @@ async def _demo(keep: bool) -> int:
                     await asyncio.to_thread(Daemon(url).post, "/v1/deploys", marker)
                     lab.deploy(version)
 
+                async def gate(version: str) -> int:
+                    return await stage.run("gate", "run", "--server", url, "--deploy", f"checkout-{version}", "--version", version)
+
                 async with app.running(schedule=True):
                     with stage.lit():
-                        happened = await _acts(stage, deploy)
+                        happened = await _acts(stage, deploy, gate)
                     if keep:
                         print(f"still running: {url}/metrics, {url}/v1/status; the shop: {lab.description.shop_url}")
                         print(f"faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
@@ -84,7 +91,7 @@ async def _demo(keep: bool) -> int:
     return 0 if happened else 1
 
 
-async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]]) -> bool:
+async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gate: Callable[[str], Awaitable[int]]) -> bool:
     """The five acts; False at the first that does not happen."""
     app, bare = PathName("app"), PathName("bare-smtp")
     stage.title("act 1: the shop runs v1; every route is probed")
@@ -93,6 +100,8 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]]) -> 
     stage.title("act 2: deploy v2 flips one line: the shop's refund mail goes to a holding store")
     await deploy("v2", "start")
     start = stage.now()
+    if not await stage.exits(Verdict.FAIL, "the pipeline asks its gate, which says no", gate("v2")):
+        return False
     if not await stage.until("on-call is paged, over a channel that is not e-mail", lambda: stage.told("fire")):
         return False
     if not await stage.until(
@@ -106,10 +115,15 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]]) -> 
     if not await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
         return False
     stage.title(f"act 4: only fresh good probes end an incident, {SETTLED} of them")
-    healed = await stage.until("on-call is told that it is over", lambda: stage.told("resolve"))
-    if healed:
-        stage.title("the app path broke, the relay did not: the fault was in the deploy, and it is healed", "bold green")
-    return healed
+    if not await stage.until("on-call is told that it is over", lambda: stage.told("resolve")):
+        return False
+    stage.title("act 5: v3 mends the line, and the pipeline asks again")
+    await deploy("v3", "start")
+    if not await stage.exits(Verdict.PASS, "the gate lets v3 pass, and says what it could not see", gate("v3")):
+        return False
+    await deploy("v3", "finish")
+    stage.title("the app path broke, the relay did not: the fault was in the deploy, and it is healed", "bold green")
+    return True
 
 
 class Stage:
@@ -154,6 +168,40 @@ class Stage:
             return False
         self._say(Text(f"  seen after {self.now().seconds_since(began):.1f} s: {what}", style="green"))
         return True
+
+    async def run(self, *arguments: str) -> int:
+        """A command of a pipeline, with what it prints; returns its exit code."""
+        self._say(Text(f"  $ mailcanary {' '.join(arguments)}", style="cyan"))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "monitor",
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"COLUMNS": str(PIPELINE), "NO_COLOR": "1", "GITHUB_ACTIONS": ""},
+        )
+        try:
+            out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        for line in out.decode().splitlines():
+            self._say(Text(f"    {line}"))
+        self._say(Text(f"    exit code {process.returncode}", style="cyan"))
+        return process.returncode or 0
+
+    async def exits(self, verdict: Verdict, what: str, command: Awaitable[int]) -> bool:
+        """Wait for a command that is to end with the exit code of this verdict, and say whether it did."""
+        codes: list[int] = []
+
+        async def listen() -> None:
+            codes.append(await command)
+
+        waiting = asyncio.create_task(listen(), name="command")
+        seen = await self.until(what, lambda: codes == [verdict.exit_code])
+        waiting.cancel()
+        return seen
 
     def ring(self, message: dict[str, Any]) -> None:
         """On-call's phone shows a notice."""

@@ -21,17 +21,24 @@ def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) 
     acts = [
         "act 1: the shop runs v1",
         "act 2: deploy v2",
+        "$ mailcanary gate run",
+        "GATE FAIL gate-",
+        "exit code 1",
         "[PAGE][lab] Refund",
         "act 3: rollback to v1",
         "act 4: only",
         "[RESOLVED][lab]",
+        "act 5: v3 mends the line",
+        "GATE PASS gate-",
+        "exit code 0",
         "healed",
     ]
     places = [out.find(act) for act in acts]
     assert -1 not in places and places == sorted(places), out
     misrouted = "every app route is misrouted, found in `holding`, while bare SMTP stays green"
     paged, over = "on-call is paged, over a channel that is not e-mail", "on-call is told that it is over"
-    for seen in ("every route passes", paged, misrouted, "every route passes again", over):
+    refused, let_through = "the pipeline asks its gate, which says no", "the gate lets v3 pass, and says what it could not see"
+    for seen in ("every route passes", refused, paged, misrouted, "every route passes again", over, let_through):
         assert re.search(rf"seen after \d+\.\d s: {seen}", out), seen
     assert "misrouted, arrived in INBOX of mailbox holding" in out and "\x1b" not in out
     for line in ("Deploy:   checkout v2 by ana", "Next:     1) roll back checkout v2", "Runbook:  docs/runbooks/misrouted.md"):
@@ -39,21 +46,22 @@ def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) 
     assert not re.search(r"bare-smtp/\S+: (?!pass)", out), "the relay never broke"
 
 
-@pytest.mark.parametrize("act", [1, 2, 3, 4])
+@pytest.mark.parametrize("act", [1, 2, 3, 4, 5])
 def test_an_act_that_does_not_happen_is_exit_1(mailcanary: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, act: int) -> None:
-    """More rounds than there is time for; a deploy that deploys nothing; a rollback that does not roll back; an incident that goes on."""
+    """More rounds than there is time for; a deploy that deploys nothing; a rollback that does not roll back; an incident that goes
+    on; a fix that mends nothing."""
     deploy = Lab.deploy
 
     def half(lab: Lab, version: str) -> None:
-        if act == 4 or (act == 3 and version == "v2"):
-            deploy(lab, version)
+        if act >= 4 or (act == 3 and version == "v2"):
+            deploy(lab, "v2" if version == "v3" else version)
 
-    monkeypatch.setattr(demo, "ACT_DEADLINE", {1: 1.0, 2: 5.0, 3: 8.0, 4: 8.0}[act])
-    monkeypatch.setattr(demo, "SETTLED", "3s" if act < 4 else "1h")
+    monkeypatch.setattr(demo, "ACT_DEADLINE", {1: 1.0, 2: 5.0, 3: 8.0, 4: 8.0, 5: 8.0}[act])
+    monkeypatch.setattr(demo, "SETTLED", "1h" if act == 4 else "1s" if act == 5 else "3s")
     monkeypatch.setattr(demo, "HEALTHY", 1 if act > 1 else 1000)
     monkeypatch.setattr(demo, "ROUND", 1.0)
     monkeypatch.setattr(Lab, "deploy", half)
     outcome = mailcanary("demo")
     assert outcome.code == 1 and f"NOT SEEN within {demo.ACT_DEADLINE:.0f} s" in outcome.out, outcome
-    seen = {1: 0, 2: 1, 3: 3, 4: 4}[act]  # act 2 has two promises
+    seen = {1: 0, 2: 1, 3: 4, 4: 5, 5: 6}[act]  # act 2 has three promises
     assert outcome.out.count("seen after") == seen and f"act {act + 1}" not in outcome.out
