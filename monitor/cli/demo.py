@@ -26,6 +26,7 @@ from monitor.cli.run import run_loop, serving
 from monitor.edge.daemon import Daemon
 from monitor.edge.secret import SystemSecrets
 from monitor.model.facts import Entry, Judged, WatchBlind
+from monitor.model.incident import Severity
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, Route
 from monitor.model.verdict import Reason, Verdict
@@ -102,7 +103,7 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gat
     start = stage.now()
     if not await stage.exits(Verdict.FAIL, "the pipeline asks its gate, which says no", gate("v2")):
         return False
-    if not await stage.until("on-call is paged, over a channel that is not e-mail", lambda: stage.told("fire")):
+    if not await stage.until("on-call is paged, over a channel that is not e-mail", lambda: stage.paged("fire")):
         return False
     if not await stage.until(
         "every app route is misrouted, found in `holding`, while bare SMTP stays green",
@@ -115,7 +116,7 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gat
     if not await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
         return False
     stage.title(f"act 4: only fresh good probes end an incident, {SETTLED} of them")
-    if not await stage.until("on-call is told that it is over", lambda: stage.told("resolve")):
+    if not await stage.until("on-call is told that it is over", lambda: stage.paged("resolve")):
         return False
     stage.title("act 5: v3 mends the line, and the pipeline asks again")
     await deploy("v3", "start")
@@ -131,7 +132,7 @@ class Stage:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._calls: list[str] = []  # what the phone was told
+        self._calls: list[str] = []  # of the pages that the phone was told
         self._matrix = Matrix(app.desk)
         self._lines: list[Text] = []
         self._told: dict[Route, Reason] = {}
@@ -205,12 +206,14 @@ class Stage:
 
     def ring(self, message: dict[str, Any]) -> None:
         """On-call's phone shows a notice."""
-        self._calls.append(message["call"])
+        if message["severity"] == Severity.PAGE.value:
+            self._calls.append(message["call"])
         self._say(Text(f"  \u260e {message['title']}", style="bold green" if message["call"] == "resolve" else "bold red"))
         for line in message["text"].splitlines():
             self._say(Text(f"    {line}"))
 
-    def told(self, call: str) -> bool:
+    def paged(self, call: str) -> bool:
+        """A page was told, not only a ticket."""
         return call in self._calls
 
     def passes(self, rounds: int) -> bool:

@@ -176,7 +176,8 @@ async def test_demo(call: Call) -> None:
     said = await call("demo")
     assert said.code == 0, said.out + said.err
     story = [line for line in said.out.splitlines() if "seen after" in line]
-    promised = ("every route passes", "on-call is paged", "misrouted, found in `holding`", "passes again", "told that it is over")
+    act_2 = ("its gate, which says no", "on-call is paged", "misrouted, found in `holding`")
+    promised = ("every route passes", *act_2, "passes again", "told that it is over", "the gate lets v3 pass")
     assert len(story) == len(promised) and all(what in line for what, line in zip(promised, story, strict=True)), story
     assert "app/aurora-1: misrouted, arrived in INBOX of mailbox holding, and not in aurora-1" in said.out
 
@@ -196,7 +197,7 @@ async def test_a_demo_whose_act_does_not_happen_exits_1(environment: dict[str, s
     )
     async with asyncio.timeout(WITHIN):
         out, _ = await process.communicate()
-    assert process.returncode == 1 and b"NOT SEEN within 8 s: on-call is paged" in out
+    assert process.returncode == 1 and b"NOT SEEN within 8 s: the pipeline asks its gate" in out
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
