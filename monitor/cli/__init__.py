@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where it has few letters it loses some, and no verdict
     arguments = _parser().parse_args(argv)
     command = import_module(f"monitor.cli.{arguments.module}")
     try:
@@ -283,13 +286,14 @@ def _of_gates(commands: Commands) -> None:
     status = actions.add("status", "how a gate stands, or the latest ones; exits 0 whatever the verdict: `gate wait` exits by it")
     explain = actions.add("explain", "a gate in full: every probe in its order, the arithmetic, all attempts; exits 0 whatever the verdict")
     wait = actions.add("wait", "wait for a gate's decision, and exit by it; begins nothing")
-    wait.add_argument("--timeout", metavar="TIME", help="wait so long (default: until its attempt is over)")
+    wait.add_argument("--timeout", metavar="TIME", help="wait so long, then say pending and exit 3 (default: until its attempt is over)")
     _with_gate_outputs(wait)
     cancel = actions.add("cancel", "end a running gate inconclusive; what its probes showed is kept")
     override = actions.add("override", "answer for a gate that did not pass: it counts as passed for a while, and every output says so")
     override.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
+    _with_by(cancel)
+    override.add_argument("--by", default=os.environ.get("USER", ""), metavar="NAME", help="who answers for it (default: $USER)")
     for sub in (cancel, override):
-        _with_by(sub)
         sub.add_argument("--reason", required=True, help="why, for whoever looks at the gate")
     for sub in (status, explain, wait, cancel, override):
         sub.add_argument("gate", nargs="?", metavar="ID", help="the gate's id, e.g. gate-0123456789ab")
@@ -316,12 +320,16 @@ def _with_gate_policy(run: argparse.ArgumentParser) -> None:
 
 
 def _with_waiting(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--timeout", metavar="TIME", help="wait so long for the decision (default: the policy's, which ends an attempt)")
+    run.add_argument(
+        "--timeout",
+        metavar="TIME",
+        help="wait so long for the decision, then say pending and exit 3 (default: the policy's, which ends an attempt)",
+    )
     run.add_argument(
         "--on-inconclusive",
         choices=("block", "hold"),
         default="block",
-        help="exit 3 at once, or ask again with pooled evidence until the timeout (default: %(default)s)",
+        help="exit 3 at once, or ask again with pooled evidence until --timeout, without it for twice the policy's (default: %(default)s)",
     )
     run.add_argument("--no-wait", action="store_true", help="only begin: exit 0 while it runs, by the verdict when it is decided already")
 

@@ -48,15 +48,18 @@ class Daemon:
     def post(self, path: str, body: Mapping[str, object], timeout: float = TIMEOUT) -> dict[str, object]:
         return self.posted(path, body, timeout)[1]
 
-    def posted(self, path: str, body: Mapping[str, object], timeout: float = TIMEOUT) -> tuple[bool, dict[str, object]]:
-        """Whether the call made something new, and the answer. Raises ValueError where that is no JSON object."""
-        status, text = self._ask("POST", path, json.dumps(dict(body)).encode(), timeout)
+    def posted(self, path: str, body: Mapping[str, object], timeout: float = TIMEOUT, key: str = "") -> tuple[bool, dict[str, object]]:
+        """Whether the call made something new, and the answer. `key`: the same for every try of one question. Raises ValueError where the
+        answer is no JSON object."""
+        status, text = self._ask("POST", path, json.dumps(dict(body)).encode(), timeout, key)
         return status == CREATED, _object(text)
 
-    def _ask(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, str]:
+    def _ask(self, method: str, path: str, body: bytes | None, timeout: float, key: str = "") -> tuple[int, str]:
         """Status and body of a success. Raises DaemonError; HTTPException when something answers that does not speak HTTP."""
         connection = self._connection(timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key:
+            headers["Idempotency-Key"] = key
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         late = threading.Event()

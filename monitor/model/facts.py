@@ -352,6 +352,7 @@ class Tripped:
     stray: int
     author_domain: str
     evidence: tuple[str, ...]  # in plain words: who vouches for it, what it says, when it came
+    arrived: float | None = None  # seconds since the epoch, by the receiver's clock
 
 
 # --- writer: stages/incident -----------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ BUILT_IN: dict[str, GatePolicy] = {  # docs/gate-statistics.md says what each ca
     DEEP: GatePolicy(DEEP, GatePlan(sequential=Sequential(0.005, 0.05, 0.01, 0.05, 300)), timeout=7_200.0, fresh_for=10_800.0),
 }
 
+LEAST_SHARE = 1e-6  # what is closer together is the same as far as 1000 probes can tell, and as far as floats can
 MOST_PROBES = 1_000  # that a plan may ask of one mailbox class
 LONGEST_TIMEOUT = 21_600.0
 LONGEST_SETTLE = 600.0
@@ -133,10 +134,10 @@ def _sequential_faults(plan: GatePlan, test: Sequential) -> str:
     if plan.steps:
         return "has both steps and a sequential test; keep one of them"
     for name in ("good", "bad", "false_fail", "false_pass"):
-        if not 0 < (share := getattr(test, name)) < 1:
-            return f"has {name} = {share:g}; let it be a share between 0 and 1"
-    if test.good >= test.bad:
-        return f"calls {test.good:g} adverse good and {test.bad:g} bad; let good be less than bad"
+        if not LEAST_SHARE <= (share := getattr(test, name)) <= 1 - LEAST_SHARE:
+            return f"has {name} = {share:g}; let it be a share between 0 and 1, at least {LEAST_SHARE:f} from either"
+    if test.bad - test.good < LEAST_SHARE:
+        return f"calls {test.good:g} adverse good and {test.bad:g} bad; let good be less than bad, by at least {LEAST_SHARE:f}"
     if test.false_fail + test.false_pass >= 1:
         return f"may be wrong {test.false_fail:g} and {test.false_pass:g} of the time, which is no better than a coin; let both be small"
     if test.most > MOST_PROBES:

@@ -198,12 +198,13 @@ def _now(transition: Transition, after_silence: bool) -> str:
 def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
     reason = transition.note or ("no reason given" if transition.by else "resolved on fresh good probes")
     bad = ", ".join(f"{provider} {failed}/{sent}" for provider, failed, sent in _counts(transition) if failed)
-    return [
+    lines = [
         ("Over", f"closed by {transition.by}: {reason}" if transition.by else reason),
         ("Lasted", f"{span}, {_clock(transition.since, transition.at)} to {_clock(transition.at)}"),
-        ("Adverse", f"{bad} of the probes" if bad else "no probe was counted"),
-        ("Impact", "on real refunds: not measured"),
     ]
+    if transition.symptom is not Symptom.GATE_HOLD:  # the gate counts its probes, not the incident
+        lines.append(("Adverse", f"{bad} of the probes" if bad else "no probe was counted"))
+    return [*lines, ("Impact", "on real refunds: not measured")]
 
 
 def _impact(transition: Transition) -> str:

@@ -10,6 +10,7 @@ from monitor.model.facts import Fact, GateDecided, GateProbing
 from monitor.model.gate import GateId
 from monitor.model.instant import Instant
 from monitor.model.probe import Route
+from monitor.model.verdict import Verdict
 from monitor.ports import JournalUnwritable
 from monitor.rules.gate import assess
 from monitor.rules.gate.pace import Room, in_turn, share
@@ -39,11 +40,16 @@ class Gate:
             await desk.clock.sleep(min(REST, took))
 
     def _look(self, now: Instant) -> tuple[list[Fact], float]:
-        """Decide what can be decided, ask for what is needed; seconds until to look again although nothing happens."""
+        """Decide what can be decided, take back a pass whose evidence has turned bad, ask for what is needed; seconds until to look again
+        although nothing happens."""
         desk = self._desk
         facts: list[Fact] = []
         needs: dict[GateId, tuple[Route, ...]] = {}
         wait = IDLE
+        for state in [each for each in desk.world.gates.known.values() if each.is_fresh(now) and each.spoiled]:
+            standing = assess(desk.world, state, desk.policy, now)
+            if standing.decided is not None and standing.decided.verdict is Verdict.FAIL:
+                facts.append(standing.decided)
         for state in in_turn(desk.world.gates.running()):
             standing = assess(desk.world, state, desk.policy, now)
             if standing.decided is not None:

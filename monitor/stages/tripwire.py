@@ -29,4 +29,4 @@ class Tripwire:
             if mailbox is None or desk.world.tripwires.has_tripped(stray):
                 continue
             if evidence := tripwire.trips(stray, mailbox, desk.policy):
-                await desk.commit([Tripped(desk.clock.now(), stray.mailbox, seq, stray.author_domain, evidence)])
+                await desk.commit([Tripped(desk.clock.now(), stray.mailbox, seq, stray.author_domain, evidence, stray.internaldate)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitor.desk import Desk
 from monitor.model.facts import DeployMarked
 from monitor.surface.gate import gates_of
-from monitor.surface.gate.safe import LONGEST_NAME, safe
+from monitor.surface.gate.safe import LONGEST_DEPLOY, LONGEST_NAME, safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ def deploy_rows(desk: Desk) -> list[dict[str, object]]:
 def deploy_row(deploy: Deploy, gates: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
     """As JSON: `phase` and `at` of the last marker, every marker, and what its gates say, the latest first."""
     return {
-        "deploy": safe(deploy.last.deploy, LONGEST_NAME),
+        "deploy": safe(deploy.last.deploy, LONGEST_DEPLOY),
         "phase": deploy.last.phase.value,
         "at": deploy.last.at.iso(),
         "service": safe(deploy.service, LONGEST_NAME),
         "version": safe(deploy.version, LONGEST_NAME),
         "sha": safe(deploy.sha, LONGEST_NAME),
         "markers": [{"phase": marker.phase.value, "at": marker.at.iso(), "by": safe(marker.by, LONGEST_NAME)} for marker in deploy.markers],
-        "gates": [{key: gate[key] for key in ("id", "policy", "verdict", "reason")} for gate in gates],
+        "gates": [{key: gate[key] for key in ("id", "policy", "verdict", "found", "reason", "override", "advisory")} for gate in gates],
     }
 
 
@@ -70,7 +70,7 @@ def marker_row(marker: DeployMarked) -> dict[str, object]:
     """Schema `mailcanary.deploy/v1`: one marker."""
     return {
         "schema": "mailcanary.deploy/v1",
-        "deploy": safe(marker.deploy, LONGEST_NAME),
+        "deploy": safe(marker.deploy, LONGEST_DEPLOY),
         "phase": marker.phase.value,
         "at": marker.at.iso(),
         "service": safe(marker.service, LONGEST_NAME),

@@ -26,7 +26,7 @@ from monitor.model.facts import (
     Withdrawn,
     Withheld,
 )
-from monitor.model.gate import GateId
+from monitor.model.gate import Arm, GateId
 from monitor.model.instant import Instant
 from monitor.model.mail import Field, Placement
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
@@ -40,6 +40,8 @@ MOST_RUNNING = 30  # gates at once
 MOST_ATTEMPTS = 20
 KEPT_BURST = 200  # the latest gate probes of one mailbox: no burst may be larger
 KEPT_TRIPS = 20
+KEPT_VERSIONS = 5  # that put one probe off
+AHEAD = 60.0  # seconds that a clock may have been ahead
 MONEY = frozenset({Field.AMOUNT, Field.FOREIGN_AMOUNT})
 
 
@@ -69,11 +71,14 @@ class GateTrial:
     mailbox: MailboxName | None = None  # where it was seen
     message_id: str = ""
     gone: bool = False  # withdrawn: it was never attempted and never will be
+    deferred_by: tuple[str, ...] = ()  # the versions that put it off
+    turned: Instant | None = None  # when it turned out bad; None while it is not
 
 
 @dataclass(slots=True)
 class GateState:
-    """One gate over all its attempts. `requests` and `decisions` in their order; each attempt has at most one decision."""
+    """One gate over all its attempts. `requests` and `decisions` in their order; each attempt has at most one decision: a pass may be taken
+    back by a fail."""
 
     id: GateId
     requests: list[GateRequested]
@@ -100,9 +105,28 @@ class GateState:
     def running(self) -> bool:
         return self.decision is None
 
+    def is_fresh(self, now: Instant) -> bool:
+        """Its decision is so young that people may rely on it."""
+        return self.decision is not None and 0 <= now.seconds_since(self.decision.at) < self.request.policy.fresh_for
+
+    @property
+    def spoiled(self) -> bool:
+        """It passed, and later a probe on its canary routes turned bad."""
+        passed = self.decision
+        if passed is None or passed.verdict is not Verdict.PASS:
+            return False
+        canary = {each.route for each in self.request.routes if each.arm is Arm.CANARY}
+        turned = (trial.turned for trial in self.trials.values() if trial.turned is not None and trial.route in canary)
+        return any(at.seconds_since(passed.at) > 0 for at in turned)
+
+    def advisory(self, now: Instant) -> bool:
+        """Whatever is found, the present attempt holds nothing yet. One that was asked by a clock that was ahead is none."""
+        return self.request.at.utc - AHEAD <= now.utc < self.request.advisory_until
+
     def overridden(self, now: Instant) -> GateOverridden | None:
-        """The override that is in force. UTC: it outlives processes."""
-        return self.override if self.override is not None and now.utc < self.override.until else None
+        """The override that is in force. UTC: it outlives processes. One that was given by a clock that was ahead is not."""
+        override = self.override
+        return override if override is not None and override.at.utc - AHEAD <= now.utc < override.until else None
 
 
 @dataclass(slots=True)
@@ -132,6 +156,7 @@ class Trip:
     at: Instant
     seq: int
     mailbox: MailboxName
+    arrived: float | None = None  # seconds since the epoch, by the receiver's clock
 
 
 @dataclass(slots=True)
@@ -168,7 +193,7 @@ class Gates:
                 for state in self.known.values():
                     state.asked = 0
             case Tripped() as fact:
-                self.trips = [*self.trips[1 - KEPT_TRIPS :], Trip(fact.at, entry.seq, fact.mailbox)]
+                self.trips = [*self.trips[1 - KEPT_TRIPS :], Trip(fact.at, entry.seq, fact.mailbox, fact.arrived)]
             case _ as fact if fact is not None and (trial := self.trial(getattr(fact, "probe", ProbeId("")))):
                 self._shown(trial, entry.seq, fact)
 
@@ -212,7 +237,8 @@ class Gates:
                 if trial.sent is None:
                     trial.sent, trial.seq = fact.at, seq
             case Accepted():
-                trial.taken, trial.version, trial.said = True, fact.served_version, str(fact.reply)
+                trial.taken, trial.version = True, fact.served_version
+                trial.said = trial.said if trial.money else str(fact.reply)
             case SubmitUnknown():
                 trial.step, trial.said, trial.final = fact.step, fact.detail, True
             case Refused():
@@ -221,19 +247,25 @@ class Gates:
             case Deferred():
                 trial.step, trial.said, trial.final = fact.step, str(fact.reply), fact.retry_in is None
                 trial.version = fact.served_version or trial.version
+                if fact.served_version and fact.served_version not in trial.deferred_by:
+                    trial.deferred_by = (*trial.deferred_by, fact.served_version)[-KEPT_VERSIONS:]
             case SubmitError():
                 trial.step, trial.said, trial.final = None, fact.detail, fact.retry_in is None
             case Withheld() | Withdrawn():
                 trial.gone, trial.said = isinstance(fact, Withdrawn), getattr(fact, "detail", "withdrawn")
             case Sighted():
                 trial.seen = trial.seen or fact.at
-                trial.money = trial.money or not MONEY.isdisjoint(fact.altered)
+                if not MONEY.isdisjoint(fact.altered):
+                    trial.money, trial.turned = True, trial.turned or fact.at
+                    trial.said = f"the mail that arrived differs in {', '.join(fact.altered)}"
             case Judged():
                 trial.reason, trial.decided, trial.said = fact.reason, fact.at, fact.explanation
                 trial.transit, trial.placement, trial.folder, trial.mailbox = (
                     fact.transit_seconds, fact.placement, fact.folder, fact.mailbox
                 )  # fmt: skip
                 trial.version = fact.served_version or trial.version
+                bad = trial.money or fact.verdict is Verdict.FAIL
+                trial.turned = (trial.turned or fact.at) if bad else None
             case _:
                 return
         trial.shown_by = seq
@@ -246,9 +278,13 @@ def _told(state: GateState, fact: GateProbing | GateDecided | GateOverridden | G
             if state.running and fact.attempt == state.request.attempt:  # whatever was asked for before is planned, or never will be
                 state.asked, state.asked_at = len(fact.routes), fact.at
         case GateDecided():
-            if state.running and fact.attempt == state.request.attempt:
+            if fact.attempt != state.request.attempt:
+                return
+            if state.running:
                 state.decisions.append(fact)
                 state.asked = 0
+            elif (passed := state.decision) and (passed.verdict, fact.verdict) == (Verdict.PASS, Verdict.FAIL):
+                state.decisions[-1] = fact  # the pass is taken back
         case GateOverridden():
             if not state.running:
                 state.override = fact

@@ -73,7 +73,7 @@ def test_a_call_that_cannot_be_read(mailcanary: Command, argv: tuple[str, ...]) 
     assert outcome.code == 2 and "usage: mailcanary deploy" in outcome.err and not outcome.out
 
 
-@pytest.mark.parametrize("words", [("--deploy", ""), ("--deploy", "d" * 101), ("--deploy", "d", "--version", "v\x1b[2J")])
+@pytest.mark.parametrize("words", [("--deploy", ""), ("--deploy", "d" * 401), ("--deploy", "d", "--version", "v\x1b[2J")])
 def test_a_marker_that_cannot_be(mailcanary: Command, daemon: Served, words: tuple[str, ...]) -> None:
     outcome = mailcanary("deploy", "start", *words, "--server", daemon.url)
     assert outcome.code == 2 and outcome.line and daemon.facts() == []

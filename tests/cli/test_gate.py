@@ -126,6 +126,21 @@ def test_asked_again_it_is_the_same_gate(mailcanary: Command, daemon: Served) ->
     assert mailcanary(*RUN).code == 1 and len(requests(daemon)) == 1
 
 
+def test_a_deploy_of_flagger_may_be_asked_for(mailcanary: Command, daemon: Served) -> None:
+    deploy = "/".join(("n" * 63, "c" * 253, "f" * 64))
+    assert mailcanary("gate", "run", "--deploy", deploy, "--trust-target", "--no-wait").code == 0
+    assert mailcanary("gate", "status", "--deploy", deploy).code == 0 and requests(daemon)[0].deploy == deploy
+
+
+def test_a_deploy_is_found_by_the_name_that_it_was_given(mailcanary: Command, daemon: Served) -> None:
+    """The daemon keeps one space where two were written."""
+    words = ("--deploy", " build  7 ", "--trust-target")
+    assert mailcanary("gate", "run", *words, "--no-wait").code == 0
+    daemon.decide(Because.LOSSES)
+    assert mailcanary("gate", "wait", *words[:2]).code == 1 and mailcanary("gate", "status", *words[:2]).code == 0
+    assert mailcanary("gate", "run", *words).code == 1 and [fact.deploy for fact in requests(daemon)] == ["build 7"]
+
+
 def test_what_is_said_arrives(mailcanary: Command, daemon: Served, tmp_path: Path) -> None:
     words = [
         "--service",
@@ -164,6 +179,7 @@ def test_an_override_and_an_advisory_pass_and_say_so(mailcanary: Command, daemon
     assert decided(mailcanary, daemon, Because.LOSSES).code == 1
     overridden = mailcanary("gate", "override", "--deploy", "d-1", "--by", "ana", "--reason", "known fault", "--for", "2h")
     assert overridden.code == 0 and any(isinstance(fact, GateOverridden) for fact in daemon.facts())
+    assert re.search(r"  PASS \(found fail; override by ana until 20\S+Z\)  as the test", mailcanary("gate", "status").out)
     again = mailcanary(*RUN)
     assert again.code == 0 and "found fail" in again.out and "(override by ana until 20" in again.out.splitlines()[-1]
     until = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
@@ -189,6 +205,7 @@ def test_a_wait_that_is_over_is_inconclusive_and_the_gate_goes_on(mailcanary: Co
     mailcanary(*RUN, "--no-wait")
     outcome = mailcanary(*words)
     assert outcome.code == 3 and outcome.out.splitlines()[-1].startswith("GATE PENDING gate-")
+    jsonschema.validate(json.loads(mailcanary(*words, "--format", "json").out), SCHEMA)
     assert "not decided within 0.3 s; the gate goes on in the daemon: `mailcanary gate wait gate-" in outcome.err and daemon.running()
 
 
@@ -257,6 +274,8 @@ def test_a_signal_leaves_what_another_call_began(mailcanary: Command, daemon: Se
 NEVER = "steps: [{probes: 5, accept: 1}]\nreject: 1\n"
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no deploy": (("--deploy", ""), "--deploy"),
+    "a deploy without end": (("--deploy", "d" * 401), "at most 400 characters"),
+    "an author without end": (("--by", "a" * 101), "at most 100 characters"),
     "a deploy of several lines": (("--deploy", "d\x1b[2J"), "--deploy"),
     "an unknown policy": (("--policy", "lax"), "no policy lax is known; there are deep, quick, standard"),
     "a policy file that is not there": (("--policy", "./none.yaml"), "none.yaml"),
@@ -309,7 +328,7 @@ def test_another_policy_for_the_same_deploy(mailcanary: Command, daemon: Served)
 @pytest.mark.parametrize("action", ["status", "explain", "wait", "cancel", "override"])
 @pytest.mark.parametrize("words", [("gate-000000000000",), ("--deploy", "nope"), ("--deploy", "a/b c?"), ("../status",)])
 def test_an_unknown_gate(mailcanary: Command, daemon: Served, action: str, words: tuple[str, ...]) -> None:
-    more = {"cancel": ("--reason", "r"), "override": ("--reason", "r", "--for", "1h")}.get(action, ())
+    more = {"cancel": ("--reason", "r"), "override": ("--reason", "r", "--for", "1h", "--by", "ana")}.get(action, ())
     outcome = mailcanary("gate", action, *words, *more)
     assert outcome.code == 2 and "404" in outcome.line and daemon.facts() == []
 

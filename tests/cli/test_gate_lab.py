@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def test_by_itself_it_passes_a_good_deploy_and_knows_it_again(mailcanary: Comman
         ("aurora", True, 0), ("borealis", True, 0)
     ]  # fmt: skip
     sent = len(facts(shop, "attempted"))
-    again = mailcanary(*run(shop))
+    again = mailcanary(*run(shop, " d-1 "))
     assert again.code == 0 and len(facts(shop, "attempted")) == sent and facts(shop, "started"), "its evidence is fresh: nothing is sent"
     assert not facts(shop, "transition") and not facts(shop, "notified"), "it pages nobody"
 
@@ -80,6 +81,26 @@ def test_by_itself_it_fails_a_wrong_amount_and_a_retry_changes_nothing(mailcanar
     assert outcome.code == 1 and outcome.out.splitlines()[-1].startswith("GATE FAIL gate-"), outcome
     shop.lab.steer(lambda client: client.deploy("v1"))
     assert mailcanary(*run(shop, "d-5", "v5")).code == 1
+
+
+def test_by_itself_it_may_ask_a_program_of_the_shop(mailcanary: Command, shop: Site) -> None:
+    """Which is started from the thread of the stages."""
+    app = shop.tree["paths"]["app"]
+    shop.tree["paths"] = {
+        "program": {
+            "kind": "command",
+            "command": [sys.executable, "-m", "monitor.lab.refund", app["url"]],
+            "input": {"key": "{{ probe_id }}", **app["body"]},
+            "refund_id": "/refund_id",
+            "version": "/version",
+            "locales": app["locales"],
+            "carriers": app["carriers"],
+        }
+    }
+    shop.write()
+    outcome = mailcanary(*run(shop))
+    assert outcome.code == 0 and outcome.out.splitlines()[-1].startswith("GATE PASS gate-"), outcome
+    assert {fact["served_version"] for fact in facts(shop, "accepted")} == {"v1"} and len(facts(shop, "accepted")) >= 8
 
 
 def test_by_itself_it_is_an_instance_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from monitor.edge import daemon as edge
 from monitor.edge.clock import SystemClock
 from monitor.edge.daemon import Daemon, DaemonError
 from monitor.surface.gate import unanswered
+from tests.acceptance.conftest import until
 from tests.cli.conftest import Outcome, free_port
 
 Command = Callable[..., Outcome]
@@ -52,6 +54,7 @@ class Fake:
 
     answers: list[Answer] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)  # of each POST
     url: str = ""
 
 
@@ -61,6 +64,8 @@ class Script(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.fake.heard.append(f"{self.command} {self.path}")
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.command == "POST":
+            self.fake.keys.append(self.headers.get("Idempotency-Key", ""))
         answer = self.fake.answers.pop(0) if len(self.fake.answers) > 1 else self.fake.answers[0]
         with contextlib.suppress(OSError):
             answer(self)
@@ -214,6 +219,38 @@ def test_no_other_request_before_the_environment_fits(mailcanary: Command, serve
     assert outcome.code == 2 and "is of staging; nothing was sent" in outcome.line and fake.heard == ["GET /v1/status"]
 
 
+def test_a_daemon_that_starts_anew_is_waited_for_with_the_first_question_too(mailcanary: Command, server: Callable[..., Fake]) -> None:
+    there = says(200, {"environment": "prod"})
+    fake = server(drops, refuses(503, "loading"), there, drops, gate(status=201), gate("pass"))
+    assert mailcanary(*RUN, "--environment", "prod", "--server", fake.url).code == 0
+    assert mailcanary("gate", "wait", GATE, "--server", server(drops, refuses(503, "loading"), gate("fail")).url).code == 1
+    by_deploy = server(drops, there, drops, gate("fail"))
+    assert mailcanary("gate", "wait", "--deploy", "d-1", "--server", by_deploy.url).code == 1
+
+
+@pytest.mark.parametrize("action", ["status", "explain"])
+def test_people_are_told_at_once_that_it_is_away(mailcanary: Command, server: Callable[..., Fake], action: str) -> None:
+    fake = server(drops)
+    assert mailcanary("gate", action, GATE, "--server", fake.url).code == 4 and len(fake.heard) == 1
+
+
+def test_patience_lasts_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [100.0], []
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(remote.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(remote.clock, "pause", pause)
+    monkeypatch.setattr(remote, "FIRST_WAIT", 0.5)
+    patience = remote.Patience()
+    with pytest.raises(DaemonError, match="away"):
+        for _ in range(20):
+            patience.wait(DaemonError("away"), 10.0)
+    assert sum(slept) == 10.0 and max(slept) < 10.0, "the last try begins when it ends"
+
+
 # --- on the way -------------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +280,7 @@ def test_lost_on_the_way_is_exit_4_and_says_how_to_ask_again(
     fake = server(gate(status=201, policy={"timeout_s": 0.3}), trouble)
     outcome = mailcanary(*RUN, "--server", fake.url, "--json", tmp_path / "g.json")
     assert outcome.code == 4 and last(outcome).startswith(f"GATE ERROR {GATE}")
-    assert f"the gate goes on in the daemon: `mailcanary gate wait {GATE}`" in outcome.err
+    assert f"last heard: pending; the gate goes on in the daemon: `mailcanary gate wait {GATE}`" in outcome.err
     written = json.loads((tmp_path / "g.json").read_text())
     assert (written["verdict"], written["id"]) == ("error", GATE)
 
@@ -283,15 +320,32 @@ def test_a_word_from_a_newer_server_never_passes(mailcanary: Command, server: Ca
     assert outcome.code == 3 and last(outcome).startswith("GATE INCONCLUSIVE")
 
 
-def test_a_gate_whose_first_answer_was_lost_is_still_ours(mailcanary: Command, server: Callable[..., Fake]) -> None:
-    def stop(script: Script) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
-        gate()(script)
+def interrupts(script: Script) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.2)
+    gate()(script)
 
-    fake = server(drops, gate(status=200), stop, gate("inconclusive"))
+
+def test_a_gate_whose_first_answer_was_lost_is_still_ours(mailcanary: Command, server: Callable[..., Fake]) -> None:
+    fake = server(drops, gate(status=201), interrupts, gate("inconclusive"))
     outcome = mailcanary(*RUN, "--server", fake.url)
     assert outcome.code == 130 and fake.heard[-1] == f"POST /v1/gates/{GATE}/cancel"
+    assert len(set(fake.keys[:2])) == 1 and len(fake.keys[0]) == 32, "the daemon knows the second try by its key"
+
+
+def test_somebody_of_our_name_is_not_us(mailcanary: Command, server: Callable[..., Fake]) -> None:
+    """Two jobs are both "unknown"; ours was away when it asked first, and then joined the other's attempt."""
+    fake = server(drops, gate(status=200), interrupts, gate("inconclusive"))
+    outcome = mailcanary(*RUN, "--server", fake.url)
+    assert outcome.code == 130 and not any("cancel" in each for each in fake.heard) and last(outcome).startswith("GATE PENDING")
+    assert "as far as we know it was begun by another call" in outcome.err
+
+
+def test_each_question_has_a_key_of_its_own(mailcanary: Command, server: Callable[..., Fake]) -> None:
+    fake = server(gate("pass", status=201))
+    mailcanary(*RUN, "--server", fake.url)
+    mailcanary(*RUN, "--server", fake.url)
+    assert len(set(fake.keys)) == 2, "asked with an old key one would hear an old answer"
 
 
 def test_a_signal_before_the_answer_waits_for_it_and_cancels(mailcanary: Command, server: Callable[..., Fake]) -> None:
@@ -330,3 +384,149 @@ def test_a_cancel_that_is_not_heard_is_said(mailcanary: Command, server: Callabl
     outcome = mailcanary(*RUN, "--server", server(gate(status=201), stop, drops).url)
     assert outcome.code == 130 and f"it may not be cancelled: `mailcanary gate cancel {GATE}`" in outcome.err
     assert last(outcome).startswith(f"GATE PENDING {GATE}")
+
+
+def test_two_signals_at_once_are_one(server: Callable[..., Fake], process: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    """`timeout` of coreutils sends one to us and one to our group."""
+    fake = server(gate(status=201), gate())
+    running = process(*RUN, "--server", fake.url, "--json", tmp_path / "g.json", "--junit", tmp_path / "g.xml")
+    until(lambda: len(fake.heard) > 1, "it waits")
+    fake.answers[:] = [gate("inconclusive", because="cancelled")]
+    for _ in range(2):
+        running.send_signal(signal.SIGTERM)
+        time.sleep(0.005)
+    out, err = running.communicate(timeout=30)  # the second may come when all is done, and what a shell sees is 143 too
+    assert running.returncode in (143, -signal.SIGTERM) and f"POST /v1/gates/{GATE}/cancel" in fake.heard, (out, err)
+    assert out.splitlines()[-1].startswith(f"GATE INCONCLUSIVE {GATE}") and "<testsuite" in (tmp_path / "g.xml").read_text()
+    assert json.loads((tmp_path / "g.json").read_text())["because"] == "cancelled"
+
+
+def test_a_later_signal_ends_it_as_it_stands(server: Callable[..., Fake], process: Callable[..., subprocess.Popen[str]]) -> None:
+    fake = server(gate(status=201), lambda _: time.sleep(60))
+    running = process(*RUN, "--server", fake.url)
+    until(lambda: len(fake.heard) > 1, "it waits")
+    running.send_signal(signal.SIGINT)
+    until(lambda: any("cancel" in each for each in fake.heard), "it cancels")
+    before = time.monotonic()
+    while running.poll() is None and time.monotonic() - before < 20:
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    out, _ = running.communicate(timeout=30)
+    assert running.returncode == 130 and "GATE" not in out
+
+
+def test_a_signal_waits_until_the_answer_is_written(mailcanary: Command, server: Callable[..., Fake], tmp_path: Path) -> None:
+    places, read = (tmp_path / "g.json", tmp_path / "g.xml"), []
+    for place in places:
+        os.mkfifo(place)
+
+    def reader() -> None:
+        with places[0].open() as first:  # it writes
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+            read.append(first.read())
+        second, deadline = os.open(places[1], os.O_RDONLY | os.O_NONBLOCK), time.monotonic() + 5
+        text = b""
+        while not text and time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                text = os.read(second, 100_000)
+            time.sleep(0.01)
+        os.close(second)
+        read.append(text.decode())
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    outcome = mailcanary(*RUN, "--server", server(gate("fail", status=201)).url, "--json", places[0], "--junit", places[1])
+    thread.join()
+    assert outcome.code == 143 and last(outcome).startswith(f"GATE FAIL {GATE}")
+    assert json.loads(read[0])["verdict"] == "fail" and "<testsuite" in read[1]
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("letters", ["ascii", "latin-1", "cp1252", "cp437:strict"])
+def test_a_stdout_of_few_letters_changes_no_verdict(
+    server: Callable[..., Fake], process: Callable[..., subprocess.Popen[str]], letters: str
+) -> None:
+    fake = server(gate("fail", status=201, reason="verlor 3 \u2264 4 \u0416"))
+    running = process(*RUN, "--server", fake.url, env={**os.environ, "PYTHONIOENCODING": letters}, text=False)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 1 and b"Traceback" not in err, err
+    assert out.splitlines()[-1] == f"GATE FAIL {GATE} verlor 3 ".encode() + "\u2264 4 \u0416".encode(
+        letters.removesuffix(":strict"), "replace"
+    )
+
+
+def test_held_it_holds_after_a_timeout_too(mailcanary: Command, server: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt has used up the policy's timeout; without --timeout there is as much again."""
+    monkeypatch.setattr(attempt, "HOLD", 0.3)
+
+    def over(script: Script) -> None:
+        time.sleep(0.8)
+        gate("inconclusive", because="timeout", policy={"timeout_s": 1.0})(script)
+
+    begun = gate(status=201, policy={"timeout_s": 1.0})
+    fake = server(begun, over, begun, gate("pass"))
+    assert mailcanary(*RUN, "--on-inconclusive", "hold", "--server", fake.url).code == 0
+    assert sum(each == "POST /v1/gates" for each in fake.heard) == 2
+
+
+def test_held_it_ends(mailcanary: Command, server: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "HOLD", 0.2)
+    fake = server(gate("inconclusive", status=201, because="timeout", policy={"timeout_s": 0.5}))
+    assert mailcanary(*RUN, "--on-inconclusive", "hold", "--server", fake.url).code == 3
+    assert 2 <= len(fake.heard) <= 5, "twice the policy's timeout"
+
+
+LET = {"id": GATE, "deploy": "d-1", "verdict": "pass", "found": "fail", "reason": "lost 3"}
+LISTED: dict[str, tuple[dict[str, Any], str]] = {
+    "an override": ({"override": {"by": "ann", "until": "T"}}, "PASS (found fail; override by ann until T)"),
+    "an advisory": ({"override": None, "advisory": {"until": "T"}}, "PASS (found fail; advisory until T)"),
+    "an older daemon": ({}, "PASS (found fail)"),
+    "an advisory that was not needed": ({"found": "pass", "advisory": {"until": "T"}}, "PASS (advisory until T)"),
+    "neither": ({"verdict": "fail", "override": None, "advisory": None}, "FAIL"),
+}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_list_says_who_lets_a_gate_pass(mailcanary: Command, server: Callable[..., Fake], name: str) -> None:
+    more, shown = LISTED[name]
+    fake = server(says(200, {"schema": "mailcanary.gates/v1", "gates": [{**LET, **more}]}))
+    assert mailcanary("gate", "status", "--server", fake.url).out == f"{GATE}  d-1  {shown}  lost 3\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"), [("nosuch", "nosuch"), ("gate-1", "gate-1"), ("0123456789ab", GATE), (f" {GATE} ", GATE), ("a/b?c", "a%2Fb%3Fc")]
+)
+def test_a_gate_is_asked_for_as_it_was_named(mailcanary: Command, server: Callable[..., Fake], asked: str, place: str) -> None:
+    fake = server(gate("pass"))
+    mailcanary("gate", "status", asked, "--server", fake.url)
+    assert fake.heard == [f"GET /v1/gates/{place}"]
+
+
+OVERRIDE = ("gate", "override", GATE, "--for", "1h")
+SAID: dict[str, tuple[tuple[str, ...], str]] = {
+    "nobody answers for it": ((*OVERRIDE, "--reason", "r"), "--by: say who answers for the deploy"),
+    "an author of spaces": ((*OVERRIDE, "--reason", "r", "--by", " "), "--by: say who answers for the deploy"),
+    "no reason for an override": ((*OVERRIDE, "--reason", "  ", "--by", "ann"), "--reason: say why, in a few words"),
+    "no reason for a cancel": (("gate", "cancel", GATE, "--reason", " "), "--reason: say why, in a few words"),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_decision_has_an_author_and_a_reason(
+    mailcanary: Command, server: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable in ("USER", "LOGNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    (words, why), fake = SAID[name], server(gate("fail"))
+    outcome = mailcanary(*words, "--server", fake.url)
+    assert outcome.code == 2 and why in outcome.line and fake.heard == []
+
+
+def test_whoever_cancels_may_be_unknown(mailcanary: Command, server: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USER", raising=False)
+    fake = server(gate())
+    assert mailcanary("gate", "cancel", GATE, "--reason", "r", "--server", fake.url).code == 0
+    assert fake.heard[1] == f"POST /v1/gates/{GATE}/cancel"

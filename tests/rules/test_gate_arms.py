@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.model.facts import GateDecided, WithdrawCause, Withdrawn, Withheld
+from monitor.model.facts import Deferred, GateDecided, SubmitFault, WithdrawCause, Withdrawn, Withheld
 from monitor.model.gate import GATE_VERDICT, Arm, Because, ClassTally
 from monitor.model.probe import ProbeId
+from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason
 from monitor.rules.gate.arms import Class, Names, bad, classes, place
 from monitor.views.gates import GateTrial
 from tests.rules.gates import APP, BARE, BEGAN, GATE, GMAIL, OUTLOOK, SMALL, Play, app, at, bare
 
 COMMIT = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
-NAMES = Names({"v2", "d-2", COMMIT, "1234567"}, {"v1-typo", "v2", "d-2"})
+NAMES = Names({"v2", "d-2", COMMIT, "1234567", "2026112202"}, {"v1-typo", "v2", "d-2"})
 
 
 def trial(reason: Reason | None = None, version: str = "", *, taken: bool = True, final: bool = False, money: bool = False) -> GateTrial:
@@ -29,7 +30,9 @@ class TestPlace:
             pytest.param(trial(version="v2"), Arm.CANARY, False, Arm.CANARY, id="served by it"),
             pytest.param(trial(Reason.MISSING, "v2"), Arm.CANARY, False, Arm.CANARY, id="served by it, lost"),
             pytest.param(trial(version="a1b2c3d"), Arm.CANARY, False, Arm.CANARY, id="served by it, its commit abbreviated"),
-            pytest.param(trial(version="1234567890abcdef"), Arm.CANARY, False, Arm.CANARY, id="served by it, we know it abbreviated"),
+            pytest.param(trial(version="1234567" + "8" * 33), Arm.CANARY, False, Arm.CANARY, id="served by it, we know it abbreviated"),
+            pytest.param(trial(version="1234567890abcdef"), Arm.CANARY, False, Arm.CONTROL, id="no whole commit: another number"),
+            pytest.param(trial(version="20261122"), Arm.CANARY, False, Arm.CONTROL, id="a date that begins like the one under test"),
             pytest.param(trial(version="a1b2c3"), Arm.CANARY, False, Arm.CONTROL, id="too short for a commit"),
             pytest.param(trial(version="v"), Arm.CANARY, False, Arm.CONTROL, id="no commit, so whole"),
             pytest.param(trial(version="a1b2c3e"), Arm.CANARY, False, Arm.CONTROL, id="another commit"),
@@ -167,7 +170,7 @@ def broken(play: Play, t: float, provider: str = "gmail") -> None:
 
 
 class TestExcused:
-    """What was adverse while the control arm failed too."""
+    """What was adverse, or good, while the control arm failed too."""
 
     def test_is_held_against_nobody_in_the_next_attempt(self) -> None:
         play = Play(SMALL)
@@ -180,7 +183,7 @@ class TestExcused:
         play.probe(app("gmail-1"), 21, Reason.MISSING)
         play.probe(bare("gmail-1"), 21)
         found = only(play)
-        assert (found.excused, len(found.adverse), len(found.good)) == (2, 1, 1)
+        assert (found.excused, len(found.adverse), len(found.good)) == (3, 1, 0)
         assert (found.control.good, found.control.bad) == (1, 0)
 
     def test_but_not_a_wrong_amount(self) -> None:
@@ -198,6 +201,70 @@ class TestExcused:
         broken(play, 3, "outlook")
         play.request(20)
         assert (only(play).excused, len(only(play).adverse)) == (0, 1)
+
+
+def put_off(play: Play, by: str, version: str, reason: Reason = Reason.PASS) -> ProbeId:
+    """Put off by these versions in turn, then served by this one."""
+    probe = play.send(app("gmail-1"), 1)
+    for each in by.split():
+        play.tell(Deferred(at(1.2), probe, 1, Step.REQUEST, Reply(503, "busy"), 1.0, served_version=each))
+    play.accept(probe, 3, version)
+    play.verdict(probe, reason, 4)
+    return probe
+
+
+class TestUnanswered:
+    """What came to nothing before any version was told."""
+
+    def test_of_the_canary_routes_whatever_the_cause(self) -> None:
+        play = Play(SMALL)
+        play.refuse(play.send(app("gmail-1"), 1), 1.2)
+        for fault in (SubmitFault.UNREACHABLE, SubmitFault.MISCONFIGURED):
+            play.err(play.send(app("gmail-2"), 1), 1.3, fault)
+        lost = play.send(app("gmail-2"), 1)
+        play.lose_reply(lost, 2)
+        play.verdict(lost, Reason.SUBMIT_UNKNOWN, 3)
+        play.probe(app("gmail-1"), 1, Reason.MISSING, version="")
+        found = only(play)
+        assert len(found.unanswered) == 5 and not found.counted and found.control.bad == 0
+
+    def test_not_what_another_version_or_the_one_under_test_answered_nor_our_own_fault_nor_control(self) -> None:
+        play = Play(SMALL)
+        play.refuse(play.send(app("gmail-1"), 1), 1.2, version="v1")
+        play.refuse(play.send(app("gmail-1"), 1), 1.2, version="v2")
+        play.refuse(play.send(bare("gmail-1"), 1), 1.2)
+        for fault in (SubmitFault.OVERLOADED, SubmitFault.INTERNAL):
+            play.err(play.send(app("gmail-2"), 1), 1.3, fault)
+        play.probe(app("gmail-1"), 1, version="")
+        play.take(app("gmail-1"), 1, version="")
+        assert not only(play).unanswered
+
+    @pytest.mark.parametrize(("by", "unanswered"), [("v2", 1), ("v2 v1", 1), ("v1", 0), ("", 0)])
+    def test_put_off_by_the_version_under_test_and_served_by_another_is_no_control(self, by: str, unanswered: int) -> None:
+        play = Play(SMALL)
+        put_off(play, by, "v1")
+        found = only(play)
+        assert (len(found.unanswered), found.control.good) == (unanswered, 1 - unanswered)
+
+    def test_put_off_by_another_one_it_is_the_canarys(self) -> None:
+        play = Play(SMALL)
+        put_off(play, "v1", "v2")
+        put_off(play, "v2", "v2", Reason.MISSING)
+        found = only(play)
+        assert (len(found.good), len(found.adverse), len(found.unanswered)) == (1, 1, 0)
+
+
+class TestAnotherVersion:
+    """An attempt that is about another version than the one before."""
+
+    def test_does_not_rest_on_what_the_version_before_served(self) -> None:
+        play = Play(SMALL)
+        play.good(3, 1)
+        play.request(20, versions=("v3", "d-2"))
+        found = only(play)
+        assert (len(found.good), found.control.good) == (0, 3)
+        play.probe(app("gmail-1"), 21, version="v3")
+        assert len(only(play).good) == 1
 
 
 @pytest.mark.parametrize(

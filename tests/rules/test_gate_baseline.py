@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.model.gate import Because, Control, GatePolicy
+from monitor.model.gate import Because, Control, GatePlan, GatePolicy, GateStep
 from monitor.model.submission import Step
 from monitor.model.verdict import Reason, Verdict
 from monitor.rules.gate.baseline import CONTROL, OTHERS
@@ -218,7 +218,31 @@ class TestTheNextAttempt:
         play.good(2, 61, path=BARE)
         decided = play.ends(70)
         assert decided.verdict is Verdict.PASS
-        assert "gmail: 2 not counted: adverse in an attempt in which the control arm failed too" in decided.unseen
+        assert "gmail: 2 not counted: of an attempt in which the control arm failed too" in decided.unseen
+
+    def test_never_passes_on_what_was_good_in_the_outage(self) -> None:
+        """Half of the mail is lost in both arms: the half that arrived vouches for nothing either."""
+        play = Play(replace(SMALL, plan=GatePlan((GateStep(11, 0), GateStep(30, 1)))), GMAIL[:1])
+        play.good(11, 1)
+        play.all(11, 1, Reason.MISSING)
+        play.probe(bare("gmail-1"), 1)
+        play.probe(bare("gmail-1"), 1, Reason.MISSING)
+        assert play.ends(5).because is Because.BASELINE_BROKEN
+        play.request(60)
+        standing = play.look(70)
+        assert standing.decided is None and standing.needs.count(app("gmail-1")) == 11
+        assert (standing.classes[0].good, standing.classes[0].adverse, standing.classes[0].aside) == (0, 0, 22)
+
+    def test_sets_aside_what_was_good_in_one_class_alone(self) -> None:
+        play = Play(SMALL, BOTH, baseline=(5, 0))
+        play.good(3, 1)
+        play.all(3, 1, Reason.MISSING, GMAIL)
+        play.all(2, 1, Reason.MISSING, GMAIL, path=BARE)
+        play.good(2, 1, OUTLOOK, path=BARE)
+        assert play.ends(5).because is Because.BASELINE_BROKEN
+        play.request(60)
+        gmail, outlook = play.look(70).classes
+        assert (gmail.good, gmail.adverse, outlook.good) == (0, 0, 3)
 
     def test_fails_on_bad_evidence_after_an_outage(self) -> None:
         play = Play(SMALL, baseline=BAD)

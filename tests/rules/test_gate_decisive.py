@@ -13,6 +13,7 @@ from monitor.model.probe import MailboxName, Route
 from monitor.model.submission import Step
 from monitor.model.verdict import Reason, Verdict
 from tests.rules.gates import APP, BEGAN, BOXES, GMAIL, OUTLOOK, SMALL, Play, app, at, bare
+from tests.views.life import NOON
 
 BOTH = (*GMAIL, *OUTLOOK)
 
@@ -28,10 +29,26 @@ class TestWrongAmount:
         play.see(play.take(app("gmail-1"), 1), 2, money=True)
         decided = play.ends(2)
         assert (decided.verdict, decided.because) == (Verdict.FAIL, Because.WRONG_AMOUNT)
-        assert decided.reason.startswith("a wrong amount of money stands in 1 probe at gmail (fails at 1); first bad probe 000000000001")
+        numbers = "gmail: 1 of 1 probes altered (fails at 2)"
+        assert decided.reason.startswith(f"a wrong amount of money stands in 1 probe at gmail (fails at 1); {numbers}")
+        assert "first bad probe 000000000001" in decided.reason
         assert decided.example is not None
         assert decided.example.reason == "wrong amount"
         assert decided.evidence == (5,)
+
+    def test_says_what_is_wrong_and_not_what_the_application_answered(self) -> None:
+        """The answer to the request bears the number of a refund, and may come after the mail."""
+        play = Play(SMALL)
+        early = play.send(app("gmail-1"), 1)
+        play.see(early, 1.5, money=True)
+        play.accept(early, 1.6)
+        play.see(play.take(app("gmail-2"), 1), 2, money=True)
+        decided = play.ends(2)
+        (tally,) = decided.classes
+        assert (tally.adverse, tally.pending, tally.reasons) == (2, 0, (("altered", 2),))
+        assert decided.example is not None and decided.example.said == "the mail that arrived differs in amount"
+        assert "202" not in decided.reason
+        assert not any("any loss" in line for line in decided.unseen)
 
     @pytest.mark.parametrize("route", [app("gmail-1"), bare("gmail-1")])
     def test_of_another_version_or_path_is_not_the_deploys(self, route: Route) -> None:
@@ -60,6 +77,13 @@ class TestTrip:
             assert "tripwire mailbox trap since 1" in decided.reason
             assert decided.observed_from == decided.observed_to == at(t)
 
+    @pytest.mark.parametrize(("arrived", "fails"), [(None, True), (BEGAN + 1, True), (BEGAN - 40_000, False)])
+    def test_of_mail_that_lay_there_before_the_deploy_is_none(self, arrived: float | None, fails: bool) -> None:
+        """The tripwire was blind over night, and is read now."""
+        play = Play()
+        play.tell(Tripped(at(5), MailboxName("trap"), 1, "shop.test", ("it",), NOON + arrived if arrived is not None else None))
+        assert because(play, 6) is (Because.TRIPPED if fails else None)
+
     def test_since_the_first_request_where_the_deploy_began_later(self) -> None:
         play = Play()
         first = replace(play.state.requests[0], began=at(100))
@@ -84,15 +108,16 @@ class TestRefusal:
         ("routes", "step", "expected"),
         [
             pytest.param((app("gmail-1"), app("outlook-1")), Step.REQUEST, Because.REFUSED, id="two mailboxes of two providers"),
-            pytest.param((bare("gmail-1"), bare("outlook-1")), Step.RCPT_TO, Because.REFUSED, id="on the control routes"),
+            pytest.param((bare("gmail-1"), bare("outlook-1")), Step.RCPT_TO, None, id="on the control routes alone"),
             pytest.param((app("gmail-1"), bare("outlook-1")), Step.DATA, Because.REFUSED, id="on one of each"),
             pytest.param((app("gmail-1"), app("gmail-2")), Step.REQUEST, None, id="two mailboxes of one provider of two"),
             pytest.param((app("gmail-1"), app("gmail-1")), Step.RCPT_TO, None, id="one mailbox twice"),
-            pytest.param((bare("gmail-1"),), Step.CONNECT, Because.REFUSED, id="at connect"),
-            pytest.param((bare("gmail-1"),), Step.TLS, Because.REFUSED, id="at TLS"),
-            pytest.param((bare("gmail-1"),), Step.AUTH, Because.REFUSED, id="at AUTH"),
-            pytest.param((bare("gmail-1"),), Step.MAIL_FROM, Because.REFUSED, id="at MAIL FROM"),
-            pytest.param((bare("gmail-1"),), Step.RCPT_TO, None, id="one at RCPT TO"),
+            pytest.param((app("gmail-1"),), Step.CONNECT, Because.REFUSED, id="at connect"),
+            pytest.param((app("gmail-1"),), Step.TLS, Because.REFUSED, id="at TLS"),
+            pytest.param((app("gmail-1"),), Step.AUTH, Because.REFUSED, id="at AUTH"),
+            pytest.param((app("gmail-1"),), Step.MAIL_FROM, Because.REFUSED, id="at MAIL FROM"),
+            pytest.param((app("gmail-1"),), Step.RCPT_TO, None, id="one at RCPT TO"),
+            pytest.param((bare("gmail-1"),), Step.CONNECT, None, id="one of the control arm, before the canary is served"),
             pytest.param((app("gmail-1"),), Step.REQUEST, None, id="one request"),
         ],
     )
@@ -103,7 +128,7 @@ class TestRefusal:
 
     def test_words(self) -> None:
         play = Play(boxes=BOTH, baseline=(5, 0))
-        refused(play, (bare("gmail-1"), bare("outlook-1")), Step.RCPT_TO)
+        refused(play, (app("gmail-1"), app("outlook-1")), Step.RCPT_TO)
         decided = play.ends(2)
         assert decided.reason.startswith(
             "2 probes refused at gmail, outlook, where mail was taken before this deploy; first refused probe 0000"
@@ -120,7 +145,7 @@ class TestRefusal:
     )
     def test_only_where_mail_was_taken_before(self, before: tuple[int, int], expected: Because | None) -> None:
         play = Play(boxes=BOTH, baseline=before)
-        refused(play, (bare("gmail-1"), bare("outlook-1")))
+        refused(play, (app("gmail-1"), app("outlook-1")))
         assert because(play, 2) is expected
 
     def test_one_provider_is_enough_where_there_is_no_other(self) -> None:
@@ -130,10 +155,18 @@ class TestRefusal:
         refused(play, (app("gmail-2"),))
         assert because(play, 2) is Because.REFUSED
 
-    def test_one_mailbox_is_enough_where_there_is_no_other(self) -> None:
+    def test_one_mailbox_is_enough_where_there_is_no_other_but_one_refusal_is_not(self) -> None:
         play = Play(boxes=GMAIL[:1], baseline=(5, 0))
         refused(play, (app("gmail-1"),))
+        assert because(play, 2) is None
+        refused(play, (app("gmail-1"),))
         assert because(play, 2) is Because.REFUSED
+
+    def test_of_one_provider_says_nothing_once_its_mail_arrives_again(self) -> None:
+        play = Play(boxes=GMAIL[:1], baseline=(5, 0))
+        refused(play, (app("gmail-1"), app("gmail-1")))
+        play.probe(app("gmail-1"), 2)
+        assert because(play, 4) is None
 
     def test_by_another_version_is_not_this_deploys(self) -> None:
         play = Play(boxes=BOTH, baseline=(5, 0))
@@ -151,11 +184,26 @@ class TestRefusal:
         play.probe(app("gmail-1"), 2)
         assert because(play, 4) is None
 
-    def test_beside_the_application_whose_mail_arrived_earlier_says_it(self) -> None:
+    def test_beside_the_application_whose_mail_arrived_earlier_says_nothing(self) -> None:
         play = Play(boxes=BOTH, baseline=(5, 0))
         play.probe(app("gmail-1"), 0)
         refused(play, (bare("gmail-1"), bare("outlook-1")), Step.MAIL_FROM)
-        assert because(play, 4) is Because.REFUSED
+        assert because(play, 4) is None
+
+    def test_beside_the_application_says_it_only_where_all_of_its_mail_ended_badly(self) -> None:
+        play = Play(boxes=BOTH, baseline=(5, 0))
+        refused(play, (bare("gmail-1"), bare("outlook-1")), Step.MAIL_FROM)
+        lost = play.take(app("gmail-1"), 1)
+        assert because(play, 4) is None, "it may arrive"
+        play.verdict(lost, Reason.MISSING, 10)
+        assert because(play, 10) is Because.REFUSED
+
+    def test_beside_the_application_whose_mail_was_lost_in_an_earlier_attempt_says_nothing(self) -> None:
+        play = Play(boxes=BOTH, baseline=(5, 0))
+        play.probe(app("gmail-1"), 1, Reason.MISSING)
+        play.request(700)
+        play.refuse(play.send(bare("gmail-1"), 701), 701.2, Step.CONNECT)
+        assert because(play, 702) is None
 
     @pytest.mark.parametrize("fault", [SubmitFault.MISCONFIGURED, SubmitFault.INTERNAL, SubmitFault.OVERLOADED])
     def test_our_own_faults_are_none(self, fault: SubmitFault) -> None:

@@ -106,6 +106,16 @@ class TestPass:
         play.verdict(open_, Reason.PASS, 12)
         assert play.ends(14).verdict is Verdict.PASS
 
+    def test_min_routes_behind_a_load_balancer(self) -> None:
+        """What another version served is asked for again, each route in turn, and only so often."""
+        play = Play(replace(SMALL, min_routes=2), paths=(APP,))
+        play.all(3, 1, Reason.PASS, GMAIL[:1])
+        for t in range(3):
+            assert play.look(5 + t).needs == (app("gmail-2"),)
+            play.probe(app("gmail-2"), 5 + t, version="v1", after=0.1)
+        play.probe(app("gmail-2"), 9)
+        assert play.ends(20).because is Because.CLEAN
+
     def test_min_routes_until_the_time_is_over(self) -> None:
         play = Play(replace(SMALL, min_routes=2))
         play.good(3, 1, ("gmail-1",))
@@ -143,6 +153,21 @@ class TestPass:
         play.request(UNTIL + 8_000)
         play.probe(app("gmail-1"), UNTIL + 8_001, Reason.SPAM)
         assert play.ends(UNTIL + 8_003).because is Because.LOSSES
+
+    @pytest.mark.parametrize("by", [60.0, 86_400.0])
+    def test_asked_by_a_clock_that_was_ahead_it_is_over_when_the_clock_is_right(self, by: float) -> None:
+        play = Play(SMALL)
+        play.request(by + 1)
+        play.process = "two"
+        decided = play.look(0).decided
+        assert decided is not None and decided.verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("by", [5.0, 59.0])
+    def test_a_clock_that_was_hardly_ahead_ends_nothing(self, by: float) -> None:
+        play = Play(SMALL)
+        play.request(by)
+        play.process = "two"
+        assert play.look(0).decided is None
 
 
 class TestNothing:
@@ -358,6 +383,60 @@ class TestUnsubmitted:
         assert decided.because is Because.UNSUBMITTED
         assert "no route to gmail is configured any more" in decided.reason
         assert "routes that are not configured any more: app/gmail-1, app/gmail-2" in decided.unseen
+
+
+class TestUnanswered:
+    """A release that answers a part of its requests must not pass by that part."""
+
+    def unanswered(self, play: Play, number: int, t: float) -> None:
+        for _ in range(number):
+            lost = play.send(app("gmail-1"), t)
+            play.lose_reply(lost, t + 1)
+            play.verdict(lost, Reason.SUBMIT_UNKNOWN, t + 1)
+
+    @pytest.mark.parametrize(("number", "because"), [(1, Because.CLEAN), (2, Because.UNSUBMITTED), (80, Because.UNSUBMITTED)])
+    def test_as_many_as_fail_keep_it_from_passing(self, number: int, because: Because) -> None:
+        play = Play(SMALL)
+        self.unanswered(play, number, 1)
+        play.good(3, 1)
+        decided = play.ends(20)
+        assert decided.because is because
+        assert decided.verdict is not Verdict.FAIL
+
+    @pytest.mark.parametrize("version", ["", "v2"])
+    def test_and_so_do_refusals_of_a_server_of_which_nothing_is_known(self, version: str) -> None:
+        play = Play(SMALL)
+        for _ in range(2):
+            play.refuse(play.send(app("gmail-1"), 1), 1.2, version=version)
+        play.good(6, 1)
+        assert play.ends(20).because is (Because.LOSSES if version else Because.UNSUBMITTED)
+
+    def test_what_was_good_beside_them_vouches_for_nothing_later_and_what_was_adverse_stays(self) -> None:
+        play = Play(SMALL)
+        self.unanswered(play, 2, 1)
+        play.good(5, 1)
+        play.all(1, 1, Reason.MISSING)
+        assert play.ends(20).because is Because.UNSUBMITTED
+        play.request(60)
+        standing = play.look(70)
+        assert standing.decided is None
+        assert (standing.classes[0].good, standing.classes[0].adverse) == (0, 1)
+        play.good(5, 71)
+        decided = play.ends(90)
+        assert decided.verdict is Verdict.PASS
+        assert "gmail: 5 not counted: good, in an attempt in which too many were unanswered" in decided.unseen
+
+    def test_of_several_attempts_they_add_up_once(self) -> None:
+        play = Play(SMALL)
+        self.unanswered(play, 1, 1)
+        assert play.ends(SMALL.timeout).because is Because.UNSUBMITTED
+        play.request(1_000)
+        self.unanswered(play, 1, 1_001)
+        play.good(3, 1_001)
+        assert play.ends(1_020).because is Because.UNSUBMITTED
+        play.request(1_100)
+        play.good(3, 1_101)
+        assert play.ends(1_120).because is Because.CLEAN
 
 
 class TestBudget:

@@ -111,6 +111,26 @@ class TestCanary:
         assert Counter(route.mailbox for route in canary(play, 0)) == {"gmail-1": 1, "outlook-1": 1, "web-1": 1}
 
 
+class TestRoom:
+    """Why a gate that wants probes does not send any."""
+
+    def test_the_burst(self) -> None:
+        play = Play(SMALL, GMAIL[:1], paths=(APP,))
+        burst = play.policy.gates.burst
+        for _ in range(burst):
+            play.probe(app("gmail-1"), 1, version="v1")
+        says = f"waiting for room: {burst} probes to a mailbox in 60 s (gates.burst)"
+        assert says in play.look(5).reason
+        assert says not in play.look(62).reason, "the window is over"
+        assert says not in Play(SMALL).look(5).reason
+
+    def test_the_days_share(self) -> None:
+        play = Play(SMALL, GMAIL[:1], paths=(APP,))
+        play.policy = replace(play.policy, gates=replace(play.policy.gates, daily_share=0.0001))
+        play.take(app("gmail-1"), 1)
+        assert "no room today: 0.01 % of the day's probes are for gates (gates.daily_share)" in play.look(2).reason
+
+
 class TestControl:
     def test_goes_out_first_one_to_each_mailbox(self) -> None:
         needs = Play(SMALL, BOTH).look(0).needs

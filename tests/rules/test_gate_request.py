@@ -11,6 +11,7 @@ import pytest
 
 from monitor.model.facts import (
     KIND_OF,
+    Accepted,
     Attempted,
     DeployMarked,
     Entry,
@@ -27,7 +28,8 @@ from monitor.model.incident import DeployPhase
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import ProbeId, Route
-from monitor.model.verdict import Reason
+from monitor.model.submission import Reply
+from monitor.model.verdict import Reason, Verdict
 from monitor.rules.gate.request import AGAIN_AFTER, BEFORE, LATEST, GateAsk, GateRefused, Refusal, attempt, gate_id, selected
 from monitor.views.gates import MOST_ATTEMPTS, MOST_RUNNING
 from monitor.views.world import World
@@ -69,11 +71,11 @@ class Desk:
         verdict = GATE_VERDICT[because]
         return self.tell(GateDecided(at(t, process), state.id, deploy, state.request.attempt, verdict, because, "", (), ()))
 
-    def probe(self, route: Route, t: float, reason: Reason | None) -> Desk:
+    def probe(self, route: Route, t: float, reason: Reason | None, version: str = "") -> Desk:
         self.number += 1
         probe = ProbeId(f"{self.number:012x}")
         plan: ProbePlanned = replace(planned(), at=at(t), probe=probe, route=route)
-        self.tell(plan, Attempted(at(t), probe, 1))
+        self.tell(plan, Attempted(at(t), probe, 1), Accepted(at(t), probe, 1, Reply(202, "ok"), served_version=version))
         if reason is not None:
             self.tell(Judged(at(t + 2), probe, route, plan.purpose, 0, reason.verdict, reason, "", ()))
         return self
@@ -180,6 +182,70 @@ class TestAgain:
         desk.end(60, Because.LOSSES)
         assert refused(lambda: desk.ask(9_999, of=replace(ASKED, timeout=601.0))).refusal is Refusal.OTHER_POLICY
         assert desk.ask(deploy="d-3", of=BUILT_IN[DEEP]) is not None
+
+    @pytest.mark.parametrize(("version", "sha"), [("v3", ""), ("", "b" * 40), ("v2", "b" * 40)])
+    def test_about_another_version(self, version: str, sha: str) -> None:
+        desk = Desk()
+        desk.begin(version="v2", sha="a" * 40)
+        error = refused(lambda: desk.ask(1, version=version, sha=sha))
+        assert error.refusal is Refusal.OTHER_VERSION and "v2" in str(error)
+        desk.end(60, Because.CLEAN)
+        again = desk.begin(61, version=version, sha=sha)
+        assert again.attempt == 2 and {version, sha} - {""} <= {*again.versions}
+
+    def test_about_another_version_by_its_marker(self) -> None:
+        desk = Desk()
+        desk.tell(marked(-60, DeployPhase.START, version="v2")).begin()
+        desk.tell(marked(10, DeployPhase.START, version="v3"))
+        assert refused(lambda: desk.ask(20)).refusal is Refusal.OTHER_VERSION
+        desk.end(60, Because.CLEAN)
+        assert desk.begin(61).versions == ("v3", "d-2")
+
+    def test_about_the_same_version_by_another_of_its_names(self) -> None:
+        desk = Desk()
+        desk.begin(version="v2", sha="a1b2c3d4" * 5)
+        assert desk.ask(1) is None and desk.ask(1, version="v2") is None and desk.ask(1, sha="a1b2c3d4") is None
+        desk.end(60, Because.CLEAN)
+        assert desk.ask(61) is None and desk.ask(61, sha="a1b2c3d4" * 5) is None
+
+    def test_about_another_version_of_a_failure_is_the_same_failure(self) -> None:
+        desk = Desk()
+        desk.begin(version="v2")
+        desk.end(60, Because.LOSSES)
+        assert desk.ask(61, version="v3") is None
+
+    @pytest.mark.parametrize("because", [None, Because.LOSSES, Because.CLEAN, Because.TOO_FEW])
+    def test_in_earnest_while_it_is_advisory(self, because: Because | None) -> None:
+        desk = Desk()
+        desk.begin(advisory_until=NOON + 900)
+        if because is not None:
+            desk.end(60, because)
+        error = refused(lambda: desk.ask(80))
+        assert error.refusal is Refusal.ADVISORY and "asked by ci as advisory until 2026-01-01 12:15:00Z" in str(error)
+        assert because is Because.TOO_FEW or desk.ask(80, advisory_until=NOON + 300) is None
+        assert because is Because.TOO_FEW or desk.ask(900) is None or because is Because.CLEAN
+
+    def test_in_earnest_while_it_is_advisory_by_a_clock_that_was_ahead(self) -> None:
+        desk = Desk()
+        desk.begin(86_400.0, advisory_until=NOON + 90_000, process="two")
+        assert desk.ask(0) is None
+
+    def test_in_earnest_while_a_person_answers_for_it(self) -> None:
+        desk = Desk()
+        request = desk.begin(advisory_until=NOON + 900)
+        desk.end(60, Because.LOSSES).tell(GateOverridden(at(70), request.gate, "ana", "known", NOON + 900))
+        assert desk.ask(80) is None
+
+    def test_a_pass_that_was_spoiled_answers_nobody(self) -> None:
+        desk = Desk()
+        request = desk.begin()
+        probe = ProbeId("00000000abcd")
+        desk.tell(replace(planned(), at=at(1), probe=probe, route=app("gmail-1"), gate=request.gate), Attempted(at(1), probe, 1))
+        desk.end(60, Because.CLEAN)
+        assert desk.ask(61) is None
+        desk.tell(Judged(at(65), probe, app("gmail-1"), planned().purpose, 0, Verdict.FAIL, Reason.SPAM, "", ()))
+        again = desk.ask(66)
+        assert again is not None and again.attempt == 2
 
     def test_too_often(self) -> None:
         desk = Desk()
@@ -310,17 +376,23 @@ class TestTheDeploy:
         request = Desk().tell(start).begin()
         assert request.versions == ("v2", "a1b2", "d-2") and request.service == "checkout"
         request = Desk().tell(start, marked(-30, DeployPhase.FINISH, version="v2.1")).begin()
-        assert request.version == "v2.1" and request.sha == "a1b2", "the latest word, and what it does not say from before"
-        assert Desk().tell(start).begin(version="v3").version == "v3", "who asks knows best"
+        assert request.versions == ("v2.1", "d-2"), "the latest word; the commit is that of another version"
+        request = Desk().tell(marked(-60, DeployPhase.START, sha="a1b2"), marked(-30, DeployPhase.FINISH, version="v2")).begin()
+        assert request.versions == ("v2", "a1b2", "d-2"), "each says a part"
+        assert Desk().tell(start).begin(version="v3").versions == ("v3", "d-2"), "who asks knows best"
+        assert Desk().tell(start).begin(version="v2").versions == ("v2", "a1b2", "d-2")
 
-    def test_another_attempt_forgets_none_of_it(self) -> None:
-        """Whoever asks again with another version must not lose the adverse probes of the first one."""
+    def test_another_attempt_forgets_none_of_it_but_what_it_called_itself(self) -> None:
+        """What another version served says nothing for this one."""
         desk = Desk().tell(marked(-60, DeployPhase.START, service="checkout"))
         first = desk.begin(version="v2", sha="a1b2")
         desk.end(60, Because.TOO_FEW)
         again = desk.begin(100, version="v9")
-        assert again.versions == ("v9", "a1b2", "d-2", "v2") and (again.version, again.sha, again.service) == ("v9", "a1b2", "checkout")
+        assert again.versions == ("v9", "d-2") and (again.version, again.sha, again.service) == ("v9", "", "checkout")
         assert again.began == first.began and again.marked and again.baseline == first.baseline
+        desk.end(160, Because.TOO_FEW)
+        third = desk.begin(200)
+        assert third.versions == ("v9", "d-2"), "who names none means the one before"
 
 
 class TestBaseline:
@@ -339,6 +411,14 @@ class TestBaseline:
         found = next(each for each in request.baseline if each.route == app("gmail-1"))
         assert (found.good, found.bad) == (2, 3), "of the last five that say anything"
         assert found.last_good == at(-496) and found.last_bad == at(-498)
+
+    def test_what_the_version_under_test_served_was_not_before_the_deploy(self) -> None:
+        """Nobody told when the deploy began."""
+        desk = Desk().probe(app("gmail-1"), -200, Reason.PASS)
+        for t in (-100, -90, -80):
+            desk.probe(app("gmail-1"), t, Reason.MISSING, "v2")
+        (found,) = (each for each in desk.begin(version="v2").baseline if each.route == app("gmail-1"))
+        assert (found.good, found.bad) == (1, 0)
 
     @pytest.mark.parametrize(("t", "counts"), [(-61.0, True), (-59.0, False), (-60 - BEFORE + 1, True), (-60 - BEFORE - 1, False)])
     def test_before_the_deploy_began_and_not_long_before(self, t: float, counts: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from docs.pictures import gate_statistics as pictures
@@ -293,3 +293,20 @@ def test_what_can_happen_is_never_rounded_to_never() -> None:
     assert [pictures.percent(share) for share in (0.0, 0.0004, 0.0005, 0.9994, 0.9996, 1.0)] == [
         "0.0 %", "< 0.1 %", "0.1 %", "99.9 %", "> 99.9 %", "100.0 %",
     ]  # fmt: skip
+
+
+SHARES = some.floats(0, 1) | some.sampled_from([5e-324, 1e-323, 1e-6, 0.1, 0.10000000000000002, 0.4, 1 - 1e-6, 1 - 1e-16])
+
+
+@given(good=SHARES, bad=SHARES, false_fail=SHARES, false_pass=SHARES, most=some.integers(1, 1_200))
+@example(good=0.1, bad=0.10000000000000002, false_fail=0.4, false_pass=0.4, most=1)
+@example(good=5e-324, bad=1e-323, false_fail=0.4, false_pass=0.4, most=1)
+@example(good=1e-6, bad=1 - 1e-6, false_fail=1e-6, false_pass=1e-6, most=1_000)
+def test_a_sequential_test_is_refused_or_can_be_reckoned(good: float, bad: float, false_fail: float, false_pass: float, most: int) -> None:
+    plan = GatePlan(sequential=Sequential(good, bad, false_fail, false_pass, most))
+    if faults(GatePolicy("any", plan)):
+        return
+    for outcomes in ([], [False] * most, [True] * most, [None]):
+        ruling = rule(plan, outcomes)
+        assert ruling.llr is not None and math.isfinite(ruling.llr)
+    assert rule(plan, [False] * most).passed is True and rule(plan, [True] * most).passed is False

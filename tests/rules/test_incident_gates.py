@@ -240,6 +240,28 @@ def test_a_pass_of_the_same_gate_ends_it(play: Gates) -> None:
     assert play.ask(201) == []
 
 
+def test_the_notice_of_its_end_counts_no_probes(play: Gates) -> None:
+    play.attempt("v2", 60, Because.TOO_FEW)
+    assert play.attempt("v2", 120, Because.CLEAN) == [Phase.RESOLVED]
+    text = render(play.last, play.policy, "INC-1-1-2", Call.RESOLVE).text
+    assert "Over:" in text and "Adverse:" not in text and "no probe was counted" not in text
+
+
+def test_a_pass_that_is_taken_back_opens_it(play: Gates) -> None:
+    assert play.attempt("v2", 60, Because.CLEAN) == []
+    play.tell(play.decided_as("v2", 70, Because.LOSSES))
+    assert play.ask(70.1, ()) == [Phase.OPENED]
+    assert play.ask(71, ()) == []
+
+
+def test_a_pass_that_ended_it_and_is_taken_back_opens_it_again(play: Gates) -> None:
+    play.attempt("v2", 60, Because.TOO_FEW)
+    assert play.attempt("v2", 120, Because.CLEAN) == [Phase.RESOLVED]
+    play.tell(play.decided_as("v2", 130, Because.LOSSES))
+    assert play.ask(130.1, ()) == [Phase.OPENED]
+    assert "losses" in play.last.diagnosis.summary if play.last.diagnosis else False
+
+
 def test_an_override_ends_it_by_name_and_its_end_opens_nothing(play: Gates) -> None:
     play.attempt("v2", 60, Because.LOSSES)
     play.tell(GateOverridden(play.at(100), GateId("gate-v2"), "ana", "known, harmless", play.at(3_700).utc))

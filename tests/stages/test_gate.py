@@ -28,13 +28,13 @@ from monitor.model.gate import BUILT_IN, DEEP, QUICK, STANDARD, Because, Control
 from monitor.model.mail import BlindCause
 from monitor.model.probe import Purpose, Route
 from monitor.model.submission import Declined, Reply, Step
-from monitor.model.verdict import Verdict
+from monitor.model.verdict import Reason, Verdict
 from monitor.ports import JournalUnwritable
 from monitor.rules.gate import Standing
 from monitor.rules.gate.request import GateAsk, GateRefused, Refusal
 from monitor.stages.gate import LOST
 from monitor.surface.gate.asking import LONGEST_OVERRIDE, NothingToOverride, begin, cancel, override
-from monitor.views.gates import GateState
+from monitor.views.gates import AHEAD, GateState
 from tests.stages.house import RELAY, policy, seed
 from tests.stages.shop import APP, QUICKLY, SLOW, SMALL, STAGES, ShopHouse, most_within, per_day, shop_policy
 from tests.stages.virtual import MIDNIGHT, VirtualClock, virtual
@@ -89,6 +89,7 @@ class TestOneGate:
     async def test_a_refusal_fails_at_once(self, tmp_path: Path) -> None:
         house = ShopHouse(shop_policy(tmp_path, schedule={"every": "30s"}))
         async with house.running(*STAGES):
+            house.shop.version = "v1"
             await house.sleep(120)  # what was usual
             house.shop.outcome = REFUSED
             began = house.elapsed
@@ -322,6 +323,63 @@ class TestWaiting:
         assert not first.running and second[0].asked > 0
 
 
+class TestTakenBack:
+    """A pass whose evidence turns bad."""
+
+    @virtual
+    async def test_while_it_is_fresh_it_is_a_fail_and_asked_again_it_says_so(self, tmp_path: Path) -> None:
+        house = ShopHouse(shop_policy(tmp_path))
+        async with house.running(*STAGES):
+            await house.watching()
+            state = await house.ask()
+            (passed,) = await house.decided(state.id)
+            assert passed.verdict is Verdict.PASS
+            await house.sleep(5)
+            await house.journal.append([spam(house, fact) for fact in house.facts(Judged) if fact.probe in state.trials])
+            await house.sleep(5)
+            taken = state.decision
+            assert taken is not None and (taken.verdict, taken.attempt) == (Verdict.FAIL, passed.attempt)
+            assert taken.because is Because.LOSSES and state.decisions == [taken]
+            await house.sleep(60)
+            assert (await house.ask()).decision == taken
+        assert house.facts(GateDecided) == [passed, taken]
+
+    @virtual
+    async def test_not_by_one_that_the_plan_allows_but_nobody_relies_on_it_further(self, tmp_path: Path) -> None:
+        of = replace(SMALL, plan=GatePlan((GateStep(4, 1),), 2))
+        house = ShopHouse(shop_policy(tmp_path))
+        async with house.running(*STAGES):
+            await house.watching()
+            state = await house.ask(of=of)
+            await house.decided(state.id)
+            await house.sleep(5)
+            first = next(fact for fact in house.facts(Judged) if fact.probe in state.trials and fact.route.path == APP)
+            await house.journal.append([spam(house, first)])
+            await house.sleep(60)
+            assert len(house.facts(GateDecided)) == 1 and state.request.attempt == 1
+            await house.ask(of=of)
+            (again,) = await house.decided(state.id)
+        assert (again.attempt, again.verdict) == (2, Verdict.PASS)
+
+    @virtual
+    async def test_what_turns_bad_when_it_is_old_is_left_alone(self, tmp_path: Path) -> None:
+        house = ShopHouse(shop_policy(tmp_path))
+        async with house.running(*STAGES):
+            await house.watching()
+            state = await house.ask()
+            await house.decided(state.id)
+            await house.sleep(SMALL.fresh_for + 1)
+            await house.journal.append([spam(house, fact) for fact in house.facts(Judged) if fact.probe in state.trials])
+            await house.sleep(5)
+        assert len(house.facts(GateDecided)) == 1
+
+
+def spam(house: ShopHouse, fact: Judged) -> Judged:
+    """What a probe by the application is found to be later; what came beside it stays as it was."""
+    found = replace(fact, at=house.clock.now(), revision=fact.revision + 1)
+    return replace(found, reason=Reason.SPAM, verdict=Verdict.FAIL) if fact.route.path == APP else found
+
+
 class TestRestart:
     @virtual
     async def test_the_evidence_from_before_counts_and_nothing_is_sent_twice(self, tmp_path: Path) -> None:
@@ -403,12 +461,10 @@ class TestRestart:
                 await house.sleep(5)
             again = await ShopHouse(of, house).restored()
             async with again.running(*STAGES):
-                if step < -SMALL.timeout:  # its end is far ahead now; a person ends it, or it ends by its evidence
-                    await again.sleep(300)
                 (decision,) = await again.decided(state.id, seconds=200_000)
                 await again.sleep(10)
             assert len(again.facts(GateDecided)) == 1
-            allowed = {Verdict.PASS} if -3_600 <= step < SMALL.timeout else {Verdict.PASS, Verdict.INCONCLUSIVE}
+            allowed = {Verdict.PASS} if -AHEAD <= step < SMALL.timeout else {Verdict.PASS, Verdict.INCONCLUSIVE}
             assert decision.verdict in allowed, decision.reason
 
         run()

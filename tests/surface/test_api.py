@@ -285,7 +285,16 @@ async def test_wrong_tokens_are_counted_harder_and_lock_out_nobody_else(busy: pr
     assert (await busy.ask("GET", "/v1/status", premises.SECRETS["READ"]))[0] == 200, "the right one, from the same address"
     busy.clock.ahead = 10.0
     assert (await busy.ask("GET", "/v1/status", "guess"))[0] == 401
-    assert (await busy.ask("POST", "/v1/flagger/rollback", "guess", json={}))[0] == 429
+    assert (await busy.ask("POST", "/v1/flagger/rollback", "guess", json={}))[0] == 409, "Flagger would throw a 429 away"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_hooks_are_counted_apart_and_too_many_of_them_is_a_no_with_a_reason(busy: premises.Site) -> None:
+    gate, rollback = premises.SECRETS["GATE"], premises.SECRETS["ROLLBACK"]
+    assert [(await busy.ask("POST", "/v1/gates", gate, json={}))[0] for _ in range(3)] == [400, 400, 429]
+    hooks = [await busy.ask("POST", "/v1/flagger/confirm", gate, json={}) for _ in range(3)]
+    assert [status for status, _ in hooks] == [400, 400, 409] and "too many requests" in hooks[-1][1]
+    assert (await busy.ask("POST", "/v1/flagger/rollback", rollback, json={}))[0] == 400, "each role has its own"
 
 
 def test_a_bucket_fills_up_again_and_no_further() -> None:

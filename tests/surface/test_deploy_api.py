@@ -273,6 +273,15 @@ async def test_what_is_too_long_or_strange_in_a_hook_is_left_out(site: Site) -> 
     assert len(marker.service) == 200 and marker.by == "a bc" and marker.url == ""
 
 
+async def test_the_name_of_a_deploy_is_never_cut(site: Site) -> None:
+    long = payload()
+    long["deployment"] = {**long["deployment"], "id": "d" * 400}
+    assert (await site.post("/v1/deploys/hooks/github", long))[0] == 202 and markers(site)[0].deploy == "d" * 400
+    long["deployment"] = {**long["deployment"], "id": "d" * 401}
+    status, answer = await site.post("/v1/deploys/hooks/github", long)
+    assert status == 400 and "more than 400 characters" in answer["reason"] and len(markers(site)) == 1
+
+
 @pytest.mark.parametrize(
     ("pointer", "found"),
     [("/a~1b/0/~0", "1.5"), ("/", "empty"), ("/n", ""), ("/deep", ""), ("/deep/x", "\nraw"), ("a", ""), ("/a~1b/00", ""), ("/a~1b/7", "")],

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import jsonschema
@@ -18,6 +19,7 @@ from monitor.model.gate import BUILT_IN, Because, Control, GateId, GatePlan, Gat
 from monitor.model.incident import DeployPhase
 from monitor.model.policy import Access
 from monitor.model.probe import PathName, ProbeId, Route
+from monitor.model.verdict import Reason
 from monitor.ports import JournalUnwritable
 from monitor.surface.api.gate_bodies import PolicyBody
 from monitor.surface.api.gates import LISTED, MAX_KEY
@@ -30,6 +32,7 @@ from tests.surface.premises import SECRETS, Site, hesitate, rules, served
 ROOT = Path(__file__).parents[2]
 ASK = {"deploy": "d-1", "trust_target": True}
 CUSTOM: dict[str, Any] = {"name": "ours", "plan": {"steps": [{"probes": 4, "accept": 0}], "reject": 1}, "trust_target": True}
+NEARLY = {"good": 0.1, "bad": 0.10000000000000002, "false_fail": 0.4, "false_pass": 0.4, "most": 1}
 SAY = {"by": "ann", "reason": "known"}
 
 
@@ -105,8 +108,10 @@ async def test_the_first_question_begins_an_attempt_and_the_second_finds_it(site
     assert isinstance(fact, GateRequested) and fact.versions == ("v2", "abc", "d-1")
     assert (fact.service, fact.by, fact.notify) == ("checkout", "ci", False)
     assert fact.advisory_until == pytest.approx(site.clock.now().utc + 7200)
-    status, again = await site.post("/v1/gates", ASK)
+    status, again = await site.post("/v1/gates", {**ASK, "advisory_for": "1h"})
     assert (status, again["id"], again["attempt"]) == (200, gate, 1) and len(site.facts()) == 1
+    status, answer = await site.post("/v1/gates", ASK)
+    assert status == 409 and "asked by ci as advisory until" in answer["reason"], "a release must not pass by a dry run"
     assert (await site.get(f"/v1/gates/{gate}"))[1]["verdict"] == "pending"
 
 
@@ -185,7 +190,7 @@ def test_a_sequential_plan_is_cut_off_at_the_probes_asked_for() -> None:
         ({}, 400, "deploy: Field required"),
         ({"deploy": ""}, 400, "deploy: "),
         ({"deploy": "a\nb\x00"}, 400, "control characters"),
-        ({"deploy": "d" * 101}, 400, "deploy: "),
+        ({"deploy": "d" * 401}, 400, "deploy: "),
         ({"deploy": "d", "polcy": "quick"}, 400, "polcy: "),
         ({"deploy": "d", "policy": 7}, 400, "policy"),
         ({"deploy": "d", "policy": {}}, 400, "plan: Field required"),
@@ -207,6 +212,9 @@ def test_a_sequential_plan_is_cut_off_at_the_probes_asked_for() -> None:
         ({"deploy": "d", "control": "blue"}, 400, "control: "),
         ({"deploy": "d", "routes": ["r"] * 201}, 400, "routes: "),
         ({"deploy": "d", "routes": "relay"}, 400, "routes: "),
+        ({**ASK, "routes": []}, 400, "routes: "),
+        ({"deploy": "d", "policy": {"plan": {"sequential": NEARLY}}}, 422, "by at least 0.000001"),
+        ({"deploy": "d", "policy": {"plan": {"sequential": {**NEARLY, "good": 5e-324, "bad": 1e-323}}}}, 422, "at least 0.000001 from"),
         ({**ASK, "routes": ["nowhere"]}, 422, "no route or path nowhere is configured"),
         ({"deploy": "d"}, 422, "none of the selected paths tells which version served a probe"),
         ({**ASK, "policy": {"plan": {}}}, 422, "policy custom"),
@@ -261,10 +269,17 @@ async def test_a_key_finds_its_gate_and_takes_no_other_question(site: Site) -> N
     await site.decide(document["id"], Because.TOO_FEW)
     site.clock.ahead = 60.0
     status, again = await site.ask("POST", "/v1/gates", json=ASK, headers=key)
-    assert (status, again["attempt"]) == (200, 1), "the same call, repeated, is no new question"
+    assert (status, again["attempt"]) == (201, 2), "a key makes no old answer fresh"
+    assert (await site.ask("POST", "/v1/gates", json=ASK, headers=key))[0] == 200
     status, answer = await site.ask("POST", "/v1/gates", json={**ASK, "deploy": "d-2"}, headers=key)
     assert status == 409 and document["id"] in answer["reason"]
     assert (await site.ask("POST", "/v1/gates", json=ASK, headers={"Idempotency-Key": "run-8"}))[1]["attempt"] == 2
+
+    await site.decide(document["id"], Because.CLEAN)
+    site.clock.ahead = 7 * 86_400.0
+    for number, wanted in ((3, 201), (3, 200)):
+        status, again = await site.ask("POST", "/v1/gates", json=ASK, headers=key)
+        assert (status, again["attempt"], again["verdict"]) == (wanted, number, "pending"), "a pass of last week"
     status, answer = await site.ask("POST", "/v1/gates", json=ASK, headers={"Idempotency-Key": "k" * (MAX_KEY + 1)})
     assert status == 400 and "Idempotency-Key" in answer["reason"]
 
@@ -292,6 +307,48 @@ async def test_keys_are_forgotten_oldest_first(site: Site, monkeypatch: pytest.M
     assert (await site.ask("POST", "/v1/gates", json=other, headers={"Idempotency-Key": "run-5"}))[0] == 409
 
 
+# ---- an old pass -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fresh_for", [0.0, 60.0])
+@pytest.mark.parametrize("ahead", [0.0, 9.9, 10.1, 59.9, 60.1, -1.0])
+async def test_a_pass_counts_as_long_as_a_new_question_would_begin_nothing(site: Site, fresh_for: float, ahead: float) -> None:
+    policy = {**CUSTOM, "fresh_for": fresh_for}
+    gate = (await begun(site, policy=policy))["id"]
+    await site.decide(gate, Because.CLEAN)
+    site.clock.ahead = ahead
+    measured = (await site.get("/v1/gates/by-deploy/test/d-1/argo"))[1]
+    document = (await site.get(f"/v1/gates/{gate}"))[1]
+    began = (await site.post("/v1/gates", {**ASK, "policy": policy}))[0] == 201
+    assert measured["verdict"] == ("inconclusive" if began else "pass") and ("stale: it passed at" in measured["reason"]) is began
+    assert document["next_step"].startswith("ask again before" if began else "nothing to do")
+
+
+async def test_a_pass_that_something_bad_came_after_is_none_for_argo(site: Site) -> None:
+    gate = GateId((await begun(site))["id"])
+    await site.decide(gate, Because.CLEAN)
+    site.clock.ahead = 1.0
+    now, route = site.clock.now(), Route(PathName("relay"), seed(1))
+    trial = GateTrial(ProbeId("p"), route, 1, now, reason=Reason.SPAM, decided=now, turned=now)
+    site.desk.world.gates.known[gate].trials[trial.probe] = trial
+    measured = (await site.get("/v1/gates/by-deploy/test/d-1/argo"))[1]
+    assert measured["verdict"] == "inconclusive" and "turned bad" in measured["reason"]
+
+
+async def test_deploys_have_names_as_long_as_flagger_makes_them_everywhere(site: Site) -> None:
+    name = f"{'n' * 63}/{'c' * 253}/{'7' * 64}"
+    hook = {"namespace": "n" * 63, "name": "c" * 253, "checksum": "7" * 64}
+    shop = replace(BUILT_IN["quick"], name="shop", trust_target=True)
+    site.desk.policy = replace(site.desk.policy, gates=GatesPolicy(default="shop", policies={"shop": shop}))
+    assert (await site.post("/v1/flagger/rollout", hook))[0] == 200
+    status, document = await site.post("/v1/gates", {"deploy": name})
+    assert status == 200 and document["deploy"]["id"] == name
+    jsonschema.validate(document, json.loads((ROOT / "config" / "gate.schema.json").read_text()))
+    assert (await site.post("/v1/deploys", {"deploy": name, "phase": "start"}))[0] == 201
+    assert [row["deploy"] for row in (await site.get("/v1/deploys"))[1]["deploys"]] == [name]
+    assert (await site.get(f"/v1/gates/by-deploy/test/{quote(name, safe='')}"))[0] == 200
+
+
 # ---- look ------------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +363,11 @@ async def test_the_list_is_short_and_the_newest_comes_first(site: Site) -> None:
     assert (running["verdict"], running["deploy"], running["reason"], running["decided_at"]) == ("pending", "d-2", "", None)
     assert (failed["verdict"], failed["because"], failed["reason"]) == ("fail", "losses", "gmail: 2 of 4 lost")
     assert (failed["version"], failed["policy"], failed["attempt"]) == ("v1", "quick*", 1) and failed["decided_at"]
+    assert failed["override"] is None and failed["advisory"] is None
+    await site.post(f"/v1/gates/{first}/override", {**SAY, "for": "2h"})
+    failed = (await site.get("/v1/gates"))[1]["gates"][1]
+    assert (failed["verdict"], failed["found"], failed["override"]["by"]) == ("pass", "fail", "ann")
+    assert failed["override"]["until"] == site.clock.now().plus(7_200).iso()
 
 
 async def test_the_list_is_bounded(site: Site) -> None:

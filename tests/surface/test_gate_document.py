@@ -15,8 +15,8 @@ from monitor.model.gate import Because, Control
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.verdict import Reason, Verdict
-from monitor.surface.gate import exit_code, gate_row, unanswered
-from monitor.surface.gate.arms import NAMES, quantile
+from monitor.surface.gate import argo_body, exit_code, gate_row, junit, unanswered
+from monitor.surface.gate.arms import NAMES, SINCE, quantile
 from monitor.surface.gate.checks import CHECK_OF, Check
 from monitor.surface.gate.classes import WHY
 from monitor.surface.gate.standing import PENDING
@@ -58,7 +58,7 @@ def test_the_same_words_as_in_the_code() -> None:
     assert words["because"]["enum"] == ["", *Because]
     assert words["check"]["properties"]["name"]["enum"] == list(Check)
     assert words["policy"]["properties"]["control"]["enum"] == list(Control)
-    assert list(words["row"]["properties"]) == ["route", "sent", *NAMES, "p50_s", "p95_s"]
+    assert list(words["row"]["properties"]) == ["route", "sent", *NAMES, SINCE, "p50_s", "p95_s"]
     assert set(WHY) == set(Because) and set(CHECK_OF.values()) == set(Check)
 
 
@@ -98,7 +98,7 @@ def test_every_state_fits_the_schema_and_says_what_it_is(rules: Policy, name: st
     for row in document["classes"]:
         assert row["sent"] == row["good"] + row["adverse"] + row["pending"] + row["aside"]
         counts = {sign: row["sequence"].count(sign) for sign in "·x?-"}
-        if name not in ("broken_baseline", "wrong_amount"):  # made up; seen to be wrong and not judged yet
+        if name != "broken_baseline":  # made up
             assert (counts["·"], counts["x"], counts["?"]) == (row["good"], row["adverse"], row["pending"])
     for arm in document["arms"].values():
         for row in arm:
@@ -151,15 +151,75 @@ def test_what_a_decided_gate_shows_is_its_decision_even_when_more_is_known_later
     story.asked()
     story.round(1)
     probe = story.taken(so.canary("gmail-1"))
+    story.scheduled(so.beside("gmail-1"), Reason.PASS)
     story.cancelled()
     story.decided(Because.CANCELLED)
     before = story.document()
+    story.wait()
     story.judged(probe, so.canary("gmail-1"), Reason.MISSING)
+    story.scheduled(so.beside("gmail-1"), Reason.MISSING)
     after = story.document()
-    assert before["verdict"] == after["verdict"] == "inconclusive"
-    assert [row["pending"] for row in after["classes"]] == [row["pending"] for row in before["classes"]] == [1, 0]
-    assert (before["classes"][0]["sequence"], after["classes"][0]["sequence"]) == ("··?", "··x")
-    assert after["arms"]["canary"][0]["missing"] == 1, "arms show what is known now"
+    for each in (before, after):
+        assert each["verdict"] == "inconclusive" and [row["pending"] for row in each["classes"]] == [1, 0]
+        assert each["classes"][0]["sequence"] == "··?" and each["classes"][0]["arithmetic"].endswith("; 1 not waited for")
+        assert (each["arms"]["canary"][0]["missing"], each["arms"]["canary"][0]["pending"]) == (0, 1)
+        assert each["arms"]["control"][0]["sent"] == each["classes"][0]["control"]["good"] == 1
+        assert argo_body(each)["pending"] == 0, "nobody waits for them"
+    assert [each["arms"]["canary"][0]["judged_since"] for each in (before, after)] == [0, 1]
+    assert [row for row in after["checks"] if row not in before["checks"]] == []
+
+
+def test_what_is_revised_after_the_decision_is_still_evidence_for_it(rules: Policy) -> None:
+    """Missing when it was decided, late since: no probe that was pending."""
+    story = so.Story(rules)
+    story.asked()
+    first = [story.probe(so.canary("gmail-1"), Reason.MISSING) for _ in range(2)]
+    open_ = story.taken(so.canary("gmail-1"))
+    story.decided(Because.LOSSES)
+    story.wait()
+    story.judged(open_, so.canary("gmail-1"), Reason.PASS)
+    for probe in first:
+        story.sighted(probe, so.canary("gmail-1"))
+        story.judged(probe, so.canary("gmail-1"), Reason.LATE)
+    document = story.document()
+    assert document["classes"][0]["sequence"] == "xx?"
+    (row,) = document["arms"]["canary"]
+    assert (row["late"], row["pending"], row["judged_since"], row["delivered"]) == (2, 1, 1, 0)
+    assert [row["name"] for row in document["checks"] if row["verdict"] == "fail"] == ["lateness"]
+
+
+def test_a_pass_that_is_taken_back_is_a_fail_in_every_place(rules: Policy) -> None:
+    story = so.Story(rules)
+    so.passed(story)
+    assert story.document()["verdict"] == "pass"
+    for trial in [each for each in story.state.trials.values() if each.route.path == so.CANARY][:4]:
+        story.judged(trial.probe, trial.route, Reason.SPAM)
+    story.decided(Because.LOSSES, reason="4 probes in spam")
+    document = story.document()
+    assert faults(document) == [] and (document["verdict"], document["found"], document["state"]) == ("fail", "fail", "decided")
+    assert [(row["attempt"], row["verdict"], row["reason"]) for row in document["attempts"]] == [(1, "fail", "4 probes in spam")]
+    assert sum(row["adverse"] for row in document["classes"]) == 4 == sum(row["sequence"].count("x") for row in document["classes"])
+    assert {row["name"] for row in document["checks"] if row["verdict"] == "fail"} <= {"placement"}
+    assert document["next_step"].startswith("roll back")
+
+
+def test_the_name_of_a_mail_that_the_application_made_is_not_told(rules: Policy) -> None:
+    story = so.Story(rules)
+    so.lost(story)
+    known = story.document()["checks"][0]["evidence"][0]["message_id_hash"]
+    assert len(known) == 12
+    for trial in story.state.trials.values():
+        trial.message_id = ""
+    document = json.loads(json.dumps(story.document()))
+    assert faults(document) == [] and document["checks"][0]["evidence"][0]["message_id_hash"] == ""
+    assert "Message-ID" not in junit(document)
+
+
+def test_an_amount_that_is_wrong_is_evidence_before_its_verdict(rules: Policy) -> None:
+    document = told(rules, "wrong_amount")
+    gmail = document["classes"][0]
+    assert (gmail["adverse"], gmail["pending"], gmail["sequence"]) == (1, 0, "x")
+    assert document["example"] is None or "202" not in document["example"]["said"]
 
 
 def test_the_override_that_is_over_is_told_of_and_holds_nothing_open(rules: Policy) -> None:
@@ -268,7 +328,7 @@ def test_the_smallest_p_value_is_corrected_for_the_number_of_classes(rules: Poli
     ("tally", "said"),
     [
         (so.tally("gmail", Because.CLEAN), "10 probes of gmail, 0 adverse: passes with at most 0 of 10; a loss up to 25.9 %"),
-        (so.tally("gmail", None, good=7, pending=3), "0 adverse: undecided, passes at 10 with at most 0, fails at 2; 3 pending"),
+        (so.tally("gmail", None, good=7, pending=3), "0 adverse: undecided, passes at 10 with at most 0, fails at 2; 3 not waited"),
         (so.tally("gmail", Because.LOSSES, good=1, adverse=2), "3 probes of gmail resolved, 2 adverse: fails at 2; control arm 0 of 3 bad"),
         (so.tally("gmail", Because.LOSSES, good=1, adverse=2, control_good=0), "fails at 2; no probe in the control arm"),
         (so.tally("gmail", Because.BASELINE_BROKEN, good=0, adverse=1), "1 probe of gmail resolved, 1 adverse, which would fail at 2"),
@@ -322,6 +382,11 @@ def test_a_row_of_a_list(rules: Policy) -> None:
     row = gate_row(story.state, story.now)
     assert (row["id"], row["deploy"], row["verdict"], row["found"], row["because"]) == (so.GATE, "d-512", "pass", "fail", "losses")
     assert row["reason"] == "gmail: 6 of 8 probes lost (fails at 2); control 0 of 4" and row["decided_at"] is not None
+    until = story.document()["override"]["until"]
+    assert row["override"] == {"by": "ana", "until": until} and row["advisory"] is None
+    dry = so.Story(rules)
+    so.advisory(dry)
+    assert gate_row(dry.state, dry.now)["advisory"] == dry.document()["advisory"] is not None
 
 
 # --- walking ------------------------------------------------------------------------------------------------------------

@@ -320,3 +320,14 @@ def test_one_adverse_probe_of_a_class_that_passes_fails_no_check(rules: Policy) 
     rows = {row["name"]: row for row in story.document()["checks"]}
     assert {row["verdict"] for row in rows.values()} == {"pass"}
     assert rows["placement"]["observed"] == "1 of 30 probes spam, 30 resolved" and len(rows["placement"]["evidence"]) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["john@éxample.test", '"john doe"@x.test', "john@[10.1.2.3]", "john%40x.test", "b+john=gmail.com@x.test"]
+)
+def test_every_kind_of_address_of_another_server_is_masked(rules: Policy, address: str) -> None:
+    story = so.Story(rules)
+    so.lost(story)
+    document = {**story.document(), "reason": f"550 <{address}>: no such user"}
+    commands = github_commands(document, "5f2c9a7e4b1d40c8a6e3")
+    assert address in Runner().read(commands).masks and "john" not in "".join(commands.split("\n")[1:])

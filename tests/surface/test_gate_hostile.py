@@ -46,6 +46,8 @@ VALIDATOR = jsonschema.Draft202012Validator(json.loads((Path(__file__).parents[2
 TOKEN = "5f2c9a7e4b1d40c8a6e3"
 PIECES = [
     "550 <seed+tag@box.test>: no such user",
+    'x="seed+tag two"@box.test seed+tag%40box.test seed+tag@[192.0.2.1] bounce+seed+tag=a.test@böx.test',
+    "##vso[task.complete result=Succeeded;]",
     "refund RF-87654321 of rf_87654321",
     "\nRF-87654321\x07rf87654321",
     "\x1b[2J\x1b[31mall is well\x1b[0m",
@@ -257,6 +259,8 @@ def test_a_cut_through_an_address_or_a_number_leaves_none_of_it(before: int, mos
         ("421 [2001:db8::1]: busy, try ::1", "421 [2001:db8::1]: busy, try ::1"),
         ("::error::x", ": :error::x"),
         ("a ##[error]b", "a # #[error]b"),
+        ("##vso[task.complete result=Succeeded;]", "# #vso[task.complete result=Succeeded;]"),
+        ("##teamcity[buildStatus]", "# #teamcity[buildStatus]"),
         ("one\ntwo\ttabbed", "one\\ntwo\\ttabbed"),
         ("x" * 400, "x" * 297 + CUT),
         (550, "550"),

@@ -227,10 +227,12 @@ def test_the_status_counts_what_runs_holds_and_is_excused(rules: Policy) -> None
     story = so.Story(rules)
     assert status(story.desk)["gates"] == {"running": 0, "held": 0, "overrides": 0, "latest": []}
     so.lost(story)
-    line = {"id": so.GATE, "deploy": "d-512", "verdict": "fail", "reason": "gmail: 6 of 8 probes lost (fails at 2); control 0 of 4"}
+    line = {"id": so.GATE, "deploy": "d-512", "verdict": "fail", "found": "fail", "override": None, "advisory": None}
+    line["reason"] = "gmail: 6 of 8 probes lost (fails at 2); control 0 of 4"
     assert status(story.desk)["gates"] == {"running": 0, "held": 1, "overrides": 0, "latest": [line]}
     story.overridden(60.0)
-    assert status(story.desk)["gates"] == {"running": 0, "held": 0, "overrides": 1, "latest": [{**line, "verdict": "pass"}]}
+    excused = {**line, "verdict": "pass", "override": {"by": "ana", "until": story.document()["override"]["until"]}}
+    assert status(story.desk)["gates"] == {"running": 0, "held": 0, "overrides": 1, "latest": [excused]}
     story.wait(61.0)
     assert status(story.desk)["gates"] == {"running": 0, "held": 1, "overrides": 0, "latest": [line]}
     story.wait(90_000)
@@ -264,4 +266,6 @@ def test_a_deploy_shows_its_gates(rules: Policy) -> None:
     so.lost(story)
     (row,) = deploy_rows(story.desk)
     reason = "gmail: 6 of 8 probes lost (fails at 2); control 0 of 4"
-    assert row["deploy"] == "d-512" and row["gates"] == [{"id": so.GATE, "policy": "quick", "verdict": "fail", "reason": reason}]
+    assert row["deploy"] == "d-512" and row["gates"] == [
+        {"id": so.GATE, "policy": "quick", "verdict": "fail", "found": "fail", "reason": reason, "override": None, "advisory": None}
+    ]

@@ -289,7 +289,7 @@ async def test_deploys_are_listed_the_latest_marker_first(site: Site) -> None:
         ({}, "deploy: "),
         ({"deploy": "d"}, "phase: "),
         ({"deploy": "", "phase": "start"}, "deploy: "),
-        ({"deploy": "d" * 101, "phase": "start"}, "deploy: "),
+        ({"deploy": "d" * 401, "phase": "start"}, "deploy: "),
         ({"deploy": "d", "phase": "begin"}, "phase: "),
         ({"deploy": "d", "phase": "start", "version": "v" * 101}, "version: "),
         ({"deploy": "d", "phase": "start", "sha": "a\x07"}, "sha: "),

@@ -26,6 +26,7 @@ from monitor.model.facts import (
     Judged,
     ProbePlanned,
     Refused,
+    Sighted,
     Started,
     SubmitError,
     SubmitFault,
@@ -37,12 +38,12 @@ from monitor.model.facts import (
 )
 from monitor.model.gate import BUILT_IN, GATE_VERDICT, QUICK, Arm, Because, GateId, GateRoute
 from monitor.model.instant import Instant
-from monitor.model.mail import Field, Placement
-from monitor.model.probe import MailboxName, ProbeId, Purpose, Route
+from monitor.model.mail import Carrier, Field, Placement
+from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason
 from monitor.views import gates
-from monitor.views.gates import KEPT_BURST, KEPT_GATES, KEPT_TRIPS, GateState, GateTrial
+from monitor.views.gates import KEPT_BURST, KEPT_GATES, KEPT_TRIPS, KEPT_VERSIONS, GateState, GateTrial
 from monitor.views.world import World
 from tests.views.facts import facts_of
 from tests.views.life import NOON, PATH, planned, sighted
@@ -52,6 +53,7 @@ DAY = 86_400.0
 OTHER_BOX = MailboxName("outlook-1")
 GMAIL = Route(PATH, MailboxName("gmail-1"))
 OUTLOOK = Route(PATH, OTHER_BOX)
+CONTROL = Route(PathName("bare"), OTHER_BOX)
 NO = Reply(550, "no", "5.7.1")
 
 
@@ -83,6 +85,10 @@ def plan(number: int, t: float = 1.0, of: str = ONE, route: Route = GMAIL) -> Pr
 
 def judged(number: int, t: float, reason: Reason, version: str = "") -> Judged:
     return Judged(at(t), probe(number), GMAIL, Purpose.GATE, 0, reason.verdict, reason, "because", (), served_version=version)
+
+
+def differs(number: int, t: float, *altered: Field) -> Sighted:
+    return Sighted(at(t), probe(number), GMAIL.mailbox, "INBOX", Placement.INBOX, 1, 1, None, "", "", (Carrier.HEADER,), altered=altered)
 
 
 def world(*facts: Fact) -> World:
@@ -123,6 +129,42 @@ class TestAttempts:
     def test_one_decision_an_attempt(self) -> None:
         told = world(requested(), decided(5, Because.TOO_FEW), decided(6), requested(60, 2), decided(61, attempt=1))
         assert [fact.because for fact in state(told).decisions] == [Because.TOO_FEW] and state(told).running
+
+    def test_a_pass_may_be_taken_back_by_a_fail_and_by_nothing_else(self) -> None:
+        told = world(requested(), decided(5), decided(6, Because.TOO_FEW), decided(7, Because.LOSSES), decided(8))
+        assert state(told).decisions == [decided(7, Because.LOSSES)]
+
+    @pytest.mark.parametrize(
+        ("route", "t", "reason", "spoiled"),
+        [(GMAIL, 6, Reason.SPAM, True), (GMAIL, 4, Reason.SPAM, False), (GMAIL, 6, Reason.PASS, False), (CONTROL, 6, Reason.SPAM, False)],
+    )
+    def test_a_pass_is_spoiled_by_what_turns_bad_later(self, route: Route, t: float, reason: Reason, spoiled: bool) -> None:
+        told = world(requested(), plan(1, route=route), judged(1, 3, Reason.PASS))
+        tell(told, *sorted((decided(5), judged(1, t, reason)), key=lambda fact: fact.at.utc))
+        assert state(told).spoiled is spoiled
+        tell(told, judged(1, 8, Reason.SPAM))
+        assert state(told).spoiled is (route is not CONTROL and t != 4), "that it is still bad is no news"
+
+    def test_a_pass_is_spoiled_by_a_wrong_amount_that_is_seen_later(self) -> None:
+        told = world(requested(), plan(1), judged(1, 3, Reason.PASS), decided(5))
+        tell(told, differs(1, 6, Field.REFUND_NUMBER))
+        assert not state(told).spoiled
+        tell(told, differs(1, 7, Field.AMOUNT))
+        assert state(told).spoiled
+        tell(told, judged(1, 8, Reason.PASS))
+        assert state(told).spoiled, "whatever else is said of it"
+
+    def test_what_turned_good_again_spoils_nothing(self) -> None:
+        told = world(requested(), plan(1), decided(5), judged(1, 6, Reason.MISSING), judged(1, 7, Reason.PASS))
+        assert not state(told).spoiled
+
+    def test_an_override_by_a_clock_that_was_ahead(self) -> None:
+        told = world(requested(), decided(5, Because.LOSSES), GateOverridden(at(9_000), ONE, "bob", "we know", NOON + 10_000))
+        assert state(told).overridden(at(10, "two")) is None and state(told).overridden(at(8_950, "two")) is not None
+
+    def test_advisory_until_its_time_and_not_by_a_clock_that_was_ahead(self) -> None:
+        told = world(requested(9_000, advisory_until=NOON + 10_000))
+        assert [state(told).advisory(at(t, "two")) for t in (10, 8_950, 9_999, 10_000)] == [False, True, True, False]
 
     def test_what_is_said_of_a_decided_gate(self) -> None:
         told = world(requested(), GateOverridden(at(1), ONE, "eve", "too early", NOON + 900), decided(5, Because.LOSSES))
@@ -214,6 +256,19 @@ class TestTrials:
     def test_a_wrong_amount_is_not_forgotten(self, field: Field) -> None:
         copy = replace(sighted(3), at=at(3), probe=probe(1))
         assert self.trial(replace(copy, altered=(field,)), copy).money
+
+    def test_a_wrong_amount_is_said_and_not_what_the_application_answered(self) -> None:
+        """Its mail may be seen before its answer is."""
+        copy = replace(sighted(3), at=at(3), probe=probe(1), altered=(Field.AMOUNT, Field.FOREIGN_AMOUNT))
+        trial = self.trial(copy, Accepted(at(4), probe(1), 1, Reply(202, '{"refund_id": "R-1"}')))
+        assert trial.said == "the mail that arrived differs in amount, foreign_amount" and trial.taken
+        assert trial.turned == at(3)
+
+    def test_the_versions_that_put_it_off(self) -> None:
+        told = [Deferred(at(3 + n), probe(1), 1, Step.DATA, NO, 5.0, name) for n, name in enumerate(("v2", "v1", "v1", "", "v2"))]
+        assert self.trial(*told).deferred_by == ("v2", "v1")
+        many = [Deferred(at(3 + n), probe(1), 1, Step.DATA, NO, 5.0, f"v{n}") for n in range(50)]
+        assert len(self.trial(*many).deferred_by) == KEPT_VERSIONS
 
     def test_the_latest_revision_counts(self) -> None:
         trial = self.trial(judged(1, 4, Reason.PASS, "v2"), replace(judged(1, 5, Reason.SPAM), revision=1))

@@ -42,7 +42,17 @@ def _published(arguments: argparse.Namespace, work: Callable[[argparse.Namespace
     outputs = Outputs.of(arguments)
     try:
         with Stopping() as stopping:
-            ending = work(arguments, stopping)
+            return _answered(arguments, work, stopping, outputs)
+    except Stopped as stopped:
+        return 128 + stopped.number
+
+
+def _answered(
+    arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Stopping], Ending], stopping: Stopping, outputs: Outputs
+) -> int:
+    """A signal waits while the answer is written."""
+    try:
+        ending = work(arguments, stopping)
     except UsageError as error:
         code, why = 2, str(error)
     except StoppedEarly as stopped:
@@ -52,15 +62,18 @@ def _published(arguments: argparse.Namespace, work: Callable[[argparse.Namespace
     except DaemonError as error:
         code, why = Verdict.ERROR.exit_code, str(error)
     except Exception as error:
-        outputs.publish(_unanswered(arguments, f"a fault of our own: {error!r}"), whole=False)
+        with stopping.held():
+            outputs.publish(_unanswered(arguments, f"a fault of our own: {error!r}"), whole=False)
         raise
     else:
-        if ending.note:
-            remark(ending.note)
-        outputs.publish(ending.document)
+        with stopping.held():
+            if ending.note:
+                remark(ending.note)
+            outputs.publish(ending.document)
         return ending.code
-    remark(why)
-    outputs.publish(_unanswered(arguments, why), whole=False)
+    with stopping.held():
+        remark(why)
+        outputs.publish(_unanswered(arguments, why), whole=False)
     return code
 
 
@@ -106,6 +119,7 @@ def _wait(arguments: argparse.Namespace, stopping: Stopping) -> Ending:
 
 def _said(arguments: argparse.Namespace) -> int:
     try:
+        _answerable(arguments)
         remote = Remote(arguments)
         if arguments.action == "status" and not arguments.gate and not arguments.deploy:
             return _latest(arguments, remote)
@@ -129,6 +143,14 @@ def _said(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _answerable(arguments: argparse.Namespace) -> None:
+    """Who decides something says why, and who lets a deploy pass says who."""
+    if arguments.action == "override" and not arguments.by.strip():
+        raise UsageError("--by: say who answers for the deploy (there is no $USER here); nothing was overridden")
+    if arguments.action in ("cancel", "override") and not arguments.reason.strip():
+        raise UsageError("--reason: say why, in a few words, for whoever looks at the gate; nothing was done")
+
+
 def _cancelled(arguments: argparse.Namespace, remote: Remote, document: Document) -> Document:
     gate = str(document["id"])
     if document["state"] != "running":
@@ -146,8 +168,18 @@ def _latest(arguments: argparse.Namespace, remote: Remote) -> int:
         return 0
     rows = listed["gates"]
     lines = [
-        one_line(f"{row['id']}  {row['deploy']}  {str(row['verdict']).upper()}  {row['reason']}")
+        one_line(f"{row['id']}  {row['deploy']}  {str(row['verdict']).upper()}{_excused(row)}  {row['reason']}")
         for row in (rows if isinstance(rows, list) else [])
     ]
     tell("\n".join(lines) or "no gate yet; `mailcanary gate run --deploy ID` begins one")
     return 0
+
+
+def _excused(row: dict[str, object]) -> str:
+    """What was found all the same, and who lets it pass until when."""
+    parts = [f"found {row['found']}"] if row.get("found", row["verdict"]) != row["verdict"] else []
+    for name in ("override", "advisory"):
+        if isinstance(said := row.get(name), dict):
+            author = f" by {said['by']}" if "by" in said else ""
+            parts.append(f"{name}{author} until {said['until']}")
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -13,9 +13,9 @@ from typing import NoReturn
 from monitor.cli import UsageError
 from monitor.model.gate import Control, GatePolicy
 from monitor.settings import SettingsError, load_gate_policy, parse_duration
+from monitor.surface.gate.safe import LONGEST_DEPLOY, LONGEST_NAME
 
 FILES = (".yaml", ".yml", ".json")
-LONGEST_NAME = 100  # characters
 LONGEST_ADVISORY = 86_400.0  # seconds
 
 Body = dict[str, object]
@@ -63,9 +63,9 @@ def question(arguments: argparse.Namespace, now: float) -> Question:
         if count is not None and count < 1:
             _wrong(flag, count, "no evidence never passes; write at least 1")
     for name in ("deploy", "by", "service", "version", "sha"):
-        _name(f"--{name}", getattr(arguments, name))
+        _name(f"--{name}", getattr(arguments, name), LONGEST_DEPLOY if name == "deploy" else LONGEST_NAME)
     return Question(
-        deploy=arguments.deploy if arguments.deploy.strip() else _wrong("--deploy", "''", "give your pipeline's name for the deploy"),
+        deploy=named(arguments.deploy) or _wrong("--deploy", "''", "give your pipeline's name for the deploy"),
         by=arguments.by,
         service=arguments.service,
         version=arguments.version,
@@ -80,6 +80,11 @@ def question(arguments: argparse.Namespace, now: float) -> Question:
         notify=not arguments.no_notify,
         advisory_for=_advisory(arguments, now),
     )
+
+
+def named(deploy: str) -> str:
+    """As the daemon keeps it: spaces are one, and none stands at an end."""
+    return " ".join(deploy.split())
 
 
 def seconds(flag: str, text: str) -> float:
@@ -119,9 +124,9 @@ def _policy(said: str) -> str | GatePolicy:
         raise UsageError(str(error)) from None
 
 
-def _name(flag: str, text: str) -> None:
-    if len(text) > LONGEST_NAME or not text.isprintable():
-        _wrong(flag, f"{text[:20]!r}...", f"write one line of plain text, at most {LONGEST_NAME} characters")
+def _name(flag: str, text: str, most: int) -> None:
+    if len(text) > most or not text.isprintable():
+        _wrong(flag, f"{text[:20]!r}...", f"write one line of plain text, at most {most} characters")
 
 
 def _wrong(flag: str, said: object, why: str) -> NoReturn:

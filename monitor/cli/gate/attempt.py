@@ -28,6 +28,8 @@ PACE, LATER_PACE = 0.1, 1.0  # seconds between two looks; more and more where th
 ANSWER = TIMEOUT  # seconds for the answer itself
 FAREWELL = 2.0  # seconds to cancel what we began
 SOON = 1.0
+TOGETHER = 1.0  # seconds in which two signals are one: `timeout` of coreutils sends its own to us and to our group
+HELD_TIMES = 2  # the policy's timeout, for an attempt and another one
 
 Document = dict[str, object]
 
@@ -41,11 +43,12 @@ class Stopped(BaseException):
 
 
 class Stopping:
-    """While it is entered, SIGINT and SIGTERM raise Stopped, once; a second one ends the process as it stands."""
+    """While it is entered, SIGINT and SIGTERM raise Stopped, once; another one, more than TOGETHER later, ends the process as it stands."""
 
     def __init__(self) -> None:
         self._held = False
-        self._came = 0
+        self._came, self._at = 0, 0.0
+        self._raised = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
@@ -65,13 +68,16 @@ class Stopping:
             yield
         finally:
             self._held = False
-        if self._came:
+        if self._came and not self._raised:
             self._raise()
 
     def _stop(self, number: int, _: object) -> None:
+        now = clock.monotonic()
         if self._came:
+            if now - self._at < TOGETHER:
+                return
             os._exit(128 + number)
-        self._came = number
+        self._came, self._at = number, now
         if not self._held:
             self._raise()
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._raise)
@@ -80,6 +86,7 @@ class Stopping:
     def _raise(self, *_: object) -> NoReturn:
         if signal.SIGALRM in self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
+        self._raised = True
         raise Stopped(self._came)
 
 
@@ -111,7 +118,8 @@ class Ending:
 
 @dataclass(slots=True)
 class Attempt:
-    """`timeout`: seconds to wait for the decision; None: as long as the policy gives an attempt. `hold`: ask again while inconclusive."""
+    """`timeout`: seconds to wait for the decision; None: as long as the policy gives an attempt, or, when held,
+    HELD_TIMES as long. `hold`: ask again while inconclusive."""
 
     source: Source
     watching: Watching
@@ -158,7 +166,7 @@ class Attempt:
     def _follow(self, since: float) -> Ending:
         """Look at it until it is decided, or our time is over. An answer that does not come is asked for again until then."""
         gate, limit, pause = str(self._heard["id"]), self._seconds(), PACE
-        grace = GRACE if self.timeout is None else 0.0
+        grace = 0.0 if self.timeout is not None else GRACE + HOLD if self.hold else GRACE  # an attempt that was asked for anew ends too
         self.watching.heard(self._heard)
         while _running(self._heard):
             if (left := since + limit - clock.monotonic()) + grace <= 0:
@@ -200,7 +208,7 @@ class Attempt:
             return self.timeout
         policy = self._heard["policy"]
         told = policy.get("timeout_s") if isinstance(policy, dict) else None
-        return float(told) if isinstance(told, int | float) else 0.0
+        return float(told) * (HELD_TIMES if self.hold else 1) if isinstance(told, int | float) else 0.0
 
     def _ask_again(self, ending: Ending, since: float) -> bool:
         """An inconclusive one, after a while, within our time. What a person cancelled stays cancelled."""
@@ -222,7 +230,7 @@ class Attempt:
 
     def _lost(self, why: str) -> Ending:
         gate = str(self._heard["id"])
-        why = f"{why}; {_later(gate)}" if self.source.goes_on else why
+        why = f"{why}; last heard: {self._heard['verdict']}" + (f"; {_later(gate)}" if self.source.goes_on else "")
         found = {**self._heard, "verdict": Verdict.ERROR.value, "reason": safe(why, LONGEST_REASON)}
         return Ending(found, Verdict.ERROR.exit_code, why)
 
@@ -236,7 +244,7 @@ class Attempt:
             return Ending(self._heard, code)
         gate = str(self.document["id"])
         if self.source.goes_on and not self.ours:
-            return Ending(self._heard, code, f"gate {gate}: {name}; it was begun by another call, and {_later(gate)}")
+            return Ending(self._heard, code, f"gate {gate}: {name}; as far as we know it was begun by another call, and {_later(gate)}")
         return Ending(self._cancelled(f"{name} to the call that began it"), code)
 
     def _cancelled(self, reason: str) -> Document:

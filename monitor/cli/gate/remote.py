@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import re
+import secrets
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
 
 from monitor.cli import UsageError
-from monitor.cli.gate.asked import Question
+from monitor.cli.gate.asked import Question, named
 from monitor.cli.server import Strange, ask, fits, token
 from monitor.edge import clock
 from monitor.edge.daemon import TIMEOUT, Daemon, DaemonError
-from monitor.surface.gate.safe import LONGEST_NAME, safe
 
 GATE = "mailcanary.gate/v1"
 
-UNANSWERED = 10.0  # seconds for which a daemon that does not answer may be on its way up
+UNANSWERED = 10.0  # seconds for which a daemon that does not answer may be on its way up; the last try begins then
 BUSY = 60.0  # seconds for which one may say "later"
 SAID_LATER = frozenset({429, 502, 503, 504})
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds between two tries
 LONGEST_RETRY_AFTER = 30.0
+BARE_ID = re.compile(r"[0-9a-f]{12}")
 STRANGER = "this is no mailcanary of this version"
 
 Document = dict[str, object]
@@ -38,29 +40,25 @@ class Remote:
 
     def environment(self) -> str:
         """The daemon's."""
-        return str(self._ask(lambda daemon: daemon.document("/v1/status")).get("environment", ""))
+        return str(self._patiently(lambda daemon: daemon.document("/v1/status")).get("environment", ""))
 
     def begin(self, question: Question) -> tuple[Document, bool]:
-        patience, lost, body, by = Patience(), False, question.body(), safe(question.by, LONGEST_NAME)
-        while True:
-            try:
-                new, document = self._ask(lambda daemon: daemon.posted("/v1/gates", body))
-                return sound(self._arguments, document), new or (lost and document["requested_by"] == by)
-            except Strange:
-                raise
-            except DaemonError as error:
-                lost = lost or not error.status  # it may have heard us
-                patience.wait(error, UNANSWERED if error.status not in SAID_LATER else BUSY)
+        """Only what the daemon says to be new is ours: after an answer that was lost, the same gate may be another call's. The key lets the
+        daemon know our second try for what it is."""
+        body, key = question.body(), secrets.token_hex(16)
+        new, document = self._patiently(lambda daemon: daemon.posted("/v1/gates", body, key=key))
+        return sound(self._arguments, document), new
 
     def find(self) -> Document:
-        """The gate that the call names, by its id or its deploy."""
-        given = self._arguments.gate
+        """The gate that the call names, by its id or its deploy. `gate wait` has the patience of a pipeline, people have not."""
+        given, ask = self._arguments.gate, self._patiently if self._arguments.action == "wait" else self._ask
         if bool(given) == bool(self._arguments.deploy):
             raise UsageError("name the gate by its id, or its deploy by --deploy; `mailcanary gate status` shows the latest")
         if given:
-            return self.look(given)
-        where = f"/v1/gates/by-deploy/{quote(self.environment(), safe='')}/{quote(self._arguments.deploy, safe='')}"
-        return self._document(lambda daemon: daemon.document(where))
+            return sound(self._arguments, ask(lambda daemon: daemon.document(_place(given))))
+        there = str(ask(lambda daemon: daemon.document("/v1/status")).get("environment", ""))
+        where = f"/v1/gates/by-deploy/{quote(there, safe='')}/{quote(named(self._arguments.deploy), safe='')}"
+        return sound(self._arguments, ask(lambda daemon: daemon.document(where)))
 
     def look(self, gate: str, wait: float = 0.0, within: float = TIMEOUT) -> Document:
         asked = f"?wait={wait:.0f}s" if wait >= 1 else ""
@@ -78,6 +76,17 @@ class Remote:
     def _document(self, question: Callable[[Daemon], dict[str, object]]) -> Document:
         return sound(self._arguments, self._ask(question))
 
+    def _patiently(self, question: Callable[[Daemon], T]) -> T:
+        """Asked again while the daemon is away, for UNANSWERED, or says "later", for BUSY."""
+        patience = Patience()
+        while True:
+            try:
+                return self._ask(question)
+            except Strange:
+                raise
+            except DaemonError as error:
+                patience.wait(error, BUSY if error.status in SAID_LATER else UNANSWERED)
+
     def _ask(self, question: Callable[[Daemon], T]) -> T:
         return ask(self._arguments, self._token, question)
 
@@ -90,10 +99,11 @@ class Patience:
         self._next = FIRST_WAIT
 
     def wait(self, error: DaemonError, at_most: float) -> None:
-        """`at_most`: seconds since the first try."""
-        pause = self._next if error.retry_after is None else max(FIRST_WAIT, min(error.retry_after, LONGEST_RETRY_AFTER))
+        """`at_most`: seconds from the first try to the beginning of the last."""
+        left = at_most - (clock.monotonic() - self._since)
+        pause = min(self._next, left) if error.retry_after is None else max(FIRST_WAIT, min(error.retry_after, LONGEST_RETRY_AFTER))
         self._next = min(2 * self._next, LONGEST_WAIT)
-        if clock.monotonic() + pause - self._since > at_most:
+        if left <= 0 or pause > left:
             raise error
         clock.pause(pause)
 
@@ -110,4 +120,4 @@ def sound(arguments: argparse.Namespace, document: dict[str, object]) -> Documen
 def _place(gate: str) -> str:
     """gate-0123456789ab may be called 0123456789ab."""
     name = gate.strip()
-    return f"/v1/gates/{quote(name if name.startswith('gate-') else f'gate-{name}', safe='')}"
+    return f"/v1/gates/{quote(f'gate-{name}' if BARE_ID.fullmatch(name) else name, safe='')}"

@@ -16,15 +16,15 @@ from monitor.model.gate import GATE_VERDICT, Because, ClassTally, faults
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import Route
-from monitor.model.verdict import Verdict
+from monitor.model.verdict import Reason, Verdict
 from monitor.rules.gate import wording
-from monitor.rules.gate.arms import Class, classes
+from monitor.rules.gate.arms import Class, classes, outcome
 from monitor.rules.gate.baseline import EXCUSABLE, excuse, patience
 from monitor.rules.gate.decisive import Decisive, decisive
 from monitor.rules.gate.ends import WORST, Obstacles
 from monitor.rules.gate.needs import needs, next_round, widened
 from monitor.rules.gate.statistics import loss_upper
-from monitor.views.gates import GateState, GateTrial
+from monitor.views.gates import AHEAD, GateState, GateTrial
 from monitor.views.world import World
 
 __all__ = ["Standing", "assess"]
@@ -69,7 +69,9 @@ class _Assessment:
         self._held: set[str] = set()  # classes whose fail waits for what may excuse it
 
     def standing(self) -> Standing:
-        over = self._now.reached(self._state.request.until)
+        request = self._state.request
+        # asked by a clock that was ahead: its time would be over when that time comes
+        over = self._now.reached(request.until) or self._now.seconds_since(request.at) < -AHEAD
         if self._never:
             return self._end(Because.TOO_FEW, f"policy {self._asked.name} can never decide: {self._never}")
         self._rule(over=over)
@@ -132,6 +134,8 @@ class _Assessment:
             found = self._found[each.provider]
             if found is Because.BASELINE_BROKEN:
                 ends[each.provider] = found
+            elif found is Because.CLEAN and len(each.unanswered) >= each.ruling.limit:
+                ends[each.provider] = Because.UNSUBMITTED  # a release that answers a part of its requests must not pass by that part
             elif found is None and each.provider not in self._held:
                 because = self._obstacles.cause(each) if over else self._obstacles.stuck(each)
                 if because is not None:
@@ -169,9 +173,7 @@ class _Assessment:
         lacking = self._asked.min_routes - len({trial.route for trial in rests})
         settled = self._settled(rests)
         if lacking <= 0 and settled <= 0:
-            return self._end(
-                Because.CLEAN, wording.passed(self._tallies()), rests, None, wording.worst([t for t in rests if _is_adverse(t)])
-            )
+            return self._end(Because.CLEAN, wording.passed(self._tallies()), rests, None, wording.worst([t for t in rests if outcome(t)]))
         if over:
             why = (
                 f"only {self._asked.min_routes - lacking} of {self._asked.min_routes} routes have evidence"
@@ -182,16 +184,16 @@ class _Assessment:
         wanted: tuple[Route, ...] = ()
         if lacking > 0 and self._world.paused is None and not self._state.asked:
             open_ = sum(t.reason is None for each in self._classes for t in each.counted)
-            wanted = widened(
-                self._world, [route for each in self._classes for route in each.routes], self._state, lacking - open_, self._obstacles
-            )
+            wanted = widened(self._world, self._classes, lacking - open_, self._obstacles)
         self._waits.append(settled)
-        return self._wait(wanted, f"{lacking} more routes must be seen" if lacking > 0 else "all good, settling")
+        what = f"{lacking} more routes must be seen" if lacking > 0 else "all good, settling"
+        return self._wait(wanted, "; ".join(filter(None, (what, self._obstacles.no_room(wanted, ())))))
 
     def _pending(self, live: Sequence[Class]) -> Standing:
         open_ = [each for each in live if self._found[each.provider] is None]
         self._waits += [next_round(each, self._now) for each in live if each.adverse and each.beside]
-        return self._wait(needs(self._world, self._state, open_, self._obstacles, self._now))
+        wanted = needs(self._world, self._state, open_, self._obstacles, self._now)
+        return self._wait(wanted, "" if self._state.asked else self._obstacles.no_room(wanted, open_))
 
     def _settled(self, rests: Sequence[GateTrial]) -> float:
         """Seconds that are still to pass without anything new: since the last sighting or verdict, and since this process began to look."""
@@ -250,8 +252,8 @@ class _Assessment:
 
     def _tally(self, of: Class) -> ClassTally:
         good, adverse, pending = len(of.good), len(of.adverse), len(of.pending)
-        aside = of.aside.total() + of.stale + of.excused
-        reasons = Counter(trial.reason.value for trial in of.adverse if trial.reason is not None)
+        aside = of.aside.total() + of.stale + of.excused + of.renewed
+        reasons = Counter(_reason(trial).value for trial in of.adverse)
         return ClassTally(
             provider=of.provider,
             because=self._found[of.provider],
@@ -271,5 +273,6 @@ class _Assessment:
         )
 
 
-def _is_adverse(trial: GateTrial) -> bool:
-    return trial.reason is not None and trial.reason.verdict is Verdict.FAIL
+def _reason(adverse: GateTrial) -> Reason:
+    """A wrong amount that no verdict tells of yet, or another one than bad, is an altered mail."""
+    return adverse.reason if adverse.reason is not None and adverse.reason.verdict is Verdict.FAIL else Reason.ALTERED

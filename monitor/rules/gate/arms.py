@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from monitor.model.facts import GateRequested
 from monitor.model.gate import Arm, Baseline, Because, Control, GateRoute
@@ -23,10 +24,12 @@ from monitor.views.world import World
 
 UNTOLD = "the version that served it was not told"
 REFUSALS = frozenset({Reason.REJECTED, Reason.DEFERRED, Reason.SUBMIT_UNREACHABLE})
+UNSUBMITTED = frozenset({Reason.SUBMIT_UNKNOWN, Reason.SUBMIT_MISCONFIGURED})
 UNANSWERED = "refused, or the answer was lost, before any version was told"
 _NO_EVIDENCE = (Verdict.INCONCLUSIVE, Verdict.ERROR)
 UNRULED = Ruling(None, 0, 0, 0, 0)
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")  # git abbreviates a commit to no less
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,64}")  # git abbreviates a commit to no less
+_COMMIT = (40, 64)  # hexadecimal digits of a whole one
 LAST = 1 << 62  # the place of what was not attempted yet
 
 
@@ -68,8 +71,10 @@ class Class:
     control: ControlArm = field(default_factory=ControlArm)
     own: list[GateTrial] = field(default_factory=list)  # what the present attempt asked for on canary routes
     beside_own: list[GateTrial] = field(default_factory=list)  # and on control routes
+    unanswered: list[GateTrial] = field(default_factory=list)  # canary probes that came to nothing before a version was told
     stale: int = 0  # good ones that are too old
-    excused: int = 0  # adverse ones of an attempt in which the control arm failed too
+    excused: int = 0  # of an attempt in which the control arm failed too
+    renewed: int = 0  # good ones of an attempt in which too many were unanswered
     withdrawn: int = 0
     observed: int = 0  # probes that the version under test answered, whatever became of them
     ruling: Ruling = UNRULED
@@ -90,7 +95,9 @@ def bad(good: int, adverse: int) -> bool:
 
 
 def outcome(trial: GateTrial) -> bool | None:
-    """Adverse, good, or None while it is open; of trials that say anything."""
+    """Adverse, good, or None while it is open; of trials that say anything. A wrong amount waits for no verdict."""
+    if trial.money:
+        return True
     return None if trial.reason is None else trial.reason.verdict is Verdict.FAIL
 
 
@@ -99,18 +106,38 @@ def classes(world: World, state: GateState) -> list[Class]:
     request = state.request
     homes = {each.route: each for asked in state.requests for each in asked.routes}
     found = {name: _class(state, name, homes) for name in dict.fromkeys(each.provider for each in homes.values())}
-    since = {name: _since(state, name) for name in found}
     names = Names.of(state)
-    for trial in sorted(state.trials.values(), key=lambda trial: trial.seq or LAST):
-        if (home := homes.get(trial.route)) is not None:
-            _take(found[home.provider], trial, home.arm, request, names, since[home.provider][0])
+    placed = [
+        (trial, home, place(trial, home.arm, names, trust=request.policy.trust_target))
+        for trial in sorted(state.trials.values(), key=lambda trial: trial.seq or LAST)
+        if (home := homes.get(trial.route)) is not None
+    ]
+    unanswered = [(trial, home.provider) for trial, home, arm in placed if home.arm is Arm.CANARY and _is_unanswered(trial, arm, names)]
+    attempts = Counter((provider, trial.attempt) for trial, provider in unanswered)
+    since = {name: _since(state, name, attempts) for name in found}
+    for trial, home, arm in placed:
+        _take(found[home.provider], trial, home.arm, arm, request, since[home.provider])
+    for trial, provider in unanswered:
+        if trial.attempt > max(since[provider].excused, since[provider].renewed):
+            found[provider].unanswered.append(trial)
     for home in homes.values():
         for seen in world.evidence.trials(str(home.route)):
-            if seen.probe not in state.trials and seen.sent.seconds_since(since[home.provider][1]) >= 0:
+            if seen.probe not in state.trials and seen.sent.seconds_since(since[home.provider].compared) >= 0:
                 _compare(found[home.provider], seen, home.arm, request, names)
     for each in found.values():
         each.ruling = rule(request.policy.plan, [outcome(trial) for trial in each.counted])
     return [each for each in found.values() if each.routes or each.ruling.passed is False or each.money]
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """Attempts of which something is set aside in this class. `excused`: the last one in which the control arm failed too: what was adverse
+    or good until then says nothing of the deploy. `renewed`: the last one that too many unanswered probes kept from passing: what was good
+    until then vouches for nothing. `compared`: the instant from which probes of others are compared."""
+
+    excused: int
+    renewed: int
+    compared: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +152,23 @@ class Names:
         return cls(frozenset(state.request.versions), frozenset(name for asked in state.requests for name in asked.versions))
 
     def is_meant(self, told: str) -> bool:
-        return _is_one_of(told, self.now)
+        return is_called(told, self.now)
 
     def ever_meant(self, told: str) -> bool:
-        return _is_one_of(told, self.ever)
+        return is_called(told, self.ever)
 
 
-def _is_one_of(told: str, names: Set[str]) -> bool:
-    """A commit may be told abbreviated, by either side."""
-    if told in names or not _COMMIT.fullmatch(told):
-        return told in names
-    return any(_COMMIT.fullmatch(name) and (name.startswith(told) or told.startswith(name)) for name in names)
+def is_called(told: str, names: Set[str]) -> bool:
+    """A commit may be told abbreviated, by either side; a number that begins like another one is another one."""
+    return told in names or _is_commit_of(told, frozenset(names))
+
+
+@lru_cache(maxsize=1_024)
+def _is_commit_of(told: str, names: frozenset[str]) -> bool:
+    if not _ABBREVIATED.fullmatch(told):
+        return False
+    pairs = (sorted((told, name), key=len) for name in names if _ABBREVIATED.fullmatch(name))
+    return any(len(whole) in _COMMIT and whole.startswith(short) for short, whole in pairs)
 
 
 def _class(state: GateState, provider: str, homes: Mapping[Route, GateRoute]) -> Class:
@@ -149,47 +182,70 @@ def _class(state: GateState, provider: str, homes: Mapping[Route, GateRoute]) ->
     )
 
 
-def _since(state: GateState, provider: str) -> tuple[int, Instant]:
-    """The last attempt in which this class's control arm failed too: what was adverse until then is held neither against the deploy nor
-    against the control arm. And the instant from which probes of others are compared."""
-    broken = [
-        decision.attempt
-        for decision in state.decisions
-        for tally in decision.classes
-        if tally.provider == provider and tally.because is Because.BASELINE_BROKEN and decision.attempt < state.request.attempt
-    ]
-    if broken:
-        return broken[-1], next(asked.at for asked in state.requests if asked.attempt > broken[-1])
-    return 0, state.requests[0].began
+def _since(state: GateState, provider: str, unanswered: Mapping[tuple[str, int], int]) -> _Since:
+    excused = renewed = 0
+    for decision in state.decisions:
+        tally = next((each for each in decision.classes if each.provider == provider), None)
+        if tally is None or decision.attempt >= state.request.attempt:
+            continue
+        if tally.because is Because.BASELINE_BROKEN:
+            excused = decision.attempt
+        pooled = range(max(excused, renewed) + 1, decision.attempt + 1)
+        if tally.because is Because.UNSUBMITTED and sum(unanswered[provider, attempt] for attempt in pooled) >= tally.limit:
+            renewed = decision.attempt
+    compared = next(asked.at for asked in state.requests if asked.attempt > excused) if excused else state.requests[0].began
+    return _Since(excused, renewed, compared)
 
 
-def _take(of: Class, trial: GateTrial, home: Arm, request: GateRequested, names: Names, excused: int) -> None:
+def _take(of: Class, trial: GateTrial, home: Arm, arm: Arm | None, request: GateRequested, since: _Since) -> None:
     if trial.attempt == request.attempt:
         (of.own if home is Arm.CANARY else of.beside_own).append(trial)
     if trial.gone:
         of.withdrawn += 1
         return
-    arm = place(trial, home, names, trust=request.policy.trust_target)
     if home is Arm.CANARY and arm is not Arm.CANARY and (trial.taken or trial.version):
         of.served[trial.version] += 1
-    if _is_refusal(trial) and not (trial.version and arm is Arm.CONTROL) and trial.attempt > excused:
+    if _is_refusal(trial) and not (trial.version and arm is Arm.CONTROL) and trial.attempt > since.excused:
         of.refused.append(trial)
     if arm is Arm.CANARY:
         of.observed += trial.taken or bool(trial.version)
-        _count(of, trial, request, excused)
+        _count(of, trial, request, since)
         return
     if home is Arm.CANARY:
         of.aside[_why_aside(trial)] += 1
-    if arm is Arm.CONTROL and trial.attempt > excused:
+    if arm is Arm.CONTROL and trial.attempt > since.excused:
         _control(of.control, trial)
+
+
+def _is_unanswered(trial: GateTrial, arm: Arm | None, names: Names) -> bool:
+    """A probe on a canary route that came to nothing before a version was told, or that the version under test put off and another one
+    served: no evidence, and it may be the fault of the version under test."""
+    if trial.gone:
+        return False
+    if _is_put_off(trial, names):
+        return True
+    if trial.version and not names.ever_meant(trial.version):
+        return False
+    if trial.reason in UNSUBMITTED:
+        return not trial.taken
+    return arm is None and outcome(trial) is True
+
+
+def _is_put_off(trial: GateTrial, names: Names) -> bool:
+    """The version under test put it off, and another one ended it."""
+    if not trial.deferred_by or not (trial.taken or trial.final) or (trial.version and names.ever_meant(trial.version)):
+        return False
+    return any(names.ever_meant(version) for version in trial.deferred_by)
 
 
 def place(trial: GateTrial, home: Arm, names: Names, *, trust: bool) -> Arm | None:
     """The arm that this probe is evidence for; None: neither."""
-    against = trial.money or outcome(trial) is True
     if trial.reason is None and not trial.taken and not trial.final:
         return home  # who will serve it is not known yet
+    if _is_put_off(trial, names):
+        return None
     if trial.version:
+        against = outcome(trial) is True
         return Arm.CANARY if names.is_meant(trial.version) or (against and names.ever_meant(trial.version)) else Arm.CONTROL
     if home is Arm.CONTROL or trust:
         return home
@@ -204,16 +260,18 @@ def _why_aside(trial: GateTrial) -> str:
     return UNTOLD if trial.taken else UNANSWERED
 
 
-def _count(of: Class, trial: GateTrial, request: GateRequested, excused: int) -> None:
+def _count(of: Class, trial: GateTrial, request: GateRequested, since: _Since) -> None:
     shows = outcome(trial)
     if trial.money:
         of.money.append(trial)
-    if trial.reason is not None and trial.reason.verdict in _NO_EVIDENCE:
+    if trial.reason is not None and trial.reason.verdict in _NO_EVIDENCE and not trial.money:
         of.aside[trial.reason.value] += 1
     elif shows is False and trial.attempt < request.attempt and _is_stale(trial, request):
         of.stale += 1
-    elif shows and trial.attempt <= excused and not trial.money:
+    elif trial.attempt <= since.excused and not trial.money:
         of.excused += 1
+    elif shows is False and trial.attempt <= since.renewed:
+        of.renewed += 1
     else:
         of.counted.append(trial)
         (of.pending if shows is None else of.adverse if shows else of.good).append(trial)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from monitor.model.gate import Baseline, Because
 from monitor.model.submission import Step
+from monitor.model.verdict import Verdict
 from monitor.rules.gate.arms import Class
 from monitor.rules.overdue import is_overdue
 from monitor.views.gates import GateState, GateTrial, Trip
 from monitor.views.world import World
 
+SKEW = 300.0  # seconds that a receiver's clock may differ from ours
 ENOUGH = 2  # mailboxes, and providers, that must agree; or all that there are
 _FOR_ALL = frozenset({Step.CONNECT, Step.TLS, Step.AUTH, Step.MAIL_FROM})  # who is refused here is refused whatever the mailbox
 
@@ -56,18 +58,23 @@ def _trips(world: World, state: GateState) -> Decisive | None:
     """Since the deploy began or the gate was first asked, whichever was earlier."""
     first = state.requests[0]
     since = (first.began, first.at)
-    trips = tuple(trip for trip in world.gates.trips if any(trip.at.seconds_since(start) >= 0 for start in since))
+    oldest = min(start.utc for start in since) - SKEW  # what lay there before was only read late
+    trips = tuple(
+        trip
+        for trip in world.gates.trips
+        if any(trip.at.seconds_since(start) >= 0 for start in since) and (trip.arrived is None or trip.arrived >= oldest)
+    )
     return Decisive(Because.TRIPPED, (), trips=trips) if trips else None
 
 
 def _refusals(state: GateState, classes: Sequence[Class]) -> Decisive | None:
-    refused = [(each, trial) for each in classes for trial in each.refused if _was_good(each.before, trial)]
+    good = {known.route for each in classes for known in each.before if _was_good(known)}
+    refused = [(each, trial) for each in classes for trial in each.refused if trial.route in good]
     if not refused:
         return None
     canary = {route for each in classes for route in each.routes}
-    first = min(trial.seq for _, trial in refused)
-    if all(trial.route not in canary for _, trial in refused) and any(t.seq > first for each in classes for t in each.good):
-        return None  # the way beside it is refused, and what the version under test sends arrives
+    if all(trial.route not in canary for _, trial in refused) and not _all_in_vain(state, classes):
+        return None  # the way beside it is refused, and what the version under test sends arrives, or may
     if not any(trial.step in _FOR_ALL for _, trial in refused) and not _agree(classes, refused):
         return None
     return Decisive(Because.REFUSED, _names(each for each, _ in refused), tuple(trial for _, trial in refused))
@@ -85,19 +92,29 @@ def _stalls(world: World, state: GateState, classes: Sequence[Class]) -> Decisiv
     return Decisive(Because.STALLED, _names(each for each, _ in late), tuple(trial for _, trial in late))
 
 
+def _all_in_vain(state: GateState, classes: Sequence[Class]) -> bool:
+    """What the version under test was given in this attempt has ended, and nothing of it arrived."""
+    own = [trial for each in classes for trial in each.counted if trial.attempt == state.request.attempt]
+    return bool(own) and all(trial.reason is not None and trial.reason.verdict is Verdict.FAIL for trial in own)
+
+
 def _agree(classes: Sequence[Class], shown: Sequence[tuple[Class, GateTrial]]) -> bool:
-    """At least two mailboxes of two providers show it, or all that the gate probes, where there are fewer."""
+    """At least two mailboxes of two providers show it. Where there are fewer: all of them, twice, and nothing good came since."""
+    if len(shown) < ENOUGH:
+        return False
     boxes = {route.mailbox for each in classes for route in (*each.routes, *each.beside)}
     providers = {each.provider for each in classes}
-    return len({trial.route.mailbox for _, trial in shown}) >= min(ENOUGH, len(boxes)) and len(_names(each for each, _ in shown)) >= min(
-        ENOUGH, len(providers)
-    )
+    if len({trial.route.mailbox for _, trial in shown}) < min(ENOUGH, len(boxes)):
+        return False
+    if len(providers) >= ENOUGH:
+        return len(_names(each for each, _ in shown)) >= ENOUGH
+    first = min(trial.seq for _, trial in shown)
+    return not any(trial.seq > first for each in classes for trial in each.good)
 
 
-def _was_good(before: Sequence[Baseline], trial: GateTrial) -> bool:
+def _was_good(known: Baseline) -> bool:
     """The route was good before this deploy, up to its last probe."""
-    known = next((each for each in before if each.route == trial.route), None)
-    if known is None or not known.good or known.last_good is None:
+    if not known.good or known.last_good is None:
         return False
     return known.last_bad is None or known.last_good.seconds_since(known.last_bad) > 0
 

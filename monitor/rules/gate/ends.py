@@ -108,6 +108,19 @@ class Obstacles:
         since = [self._world.evidence.blind.get(name) for name in of.mailboxes]
         return min((self._now.seconds_since(at) if at is not None else 0.0 for at in since), default=0.0)
 
+    def no_room(self, wanted: Sequence[Route], of: Sequence[Class]) -> str:
+        """Why nothing of what is wanted can be asked for now, in plain words; empty: something can, or nothing is wanted. `of`: the classes
+        that are undecided."""
+        gates = self._policy.gates
+        if wanted:
+            room = Room(self._world.gates, self._policy, self._now)
+            held = not any(room.take(route) for route in dict.fromkeys(wanted) if self.is_there(route))
+            return f"waiting for room: {gates.burst} probes to a mailbox in {gates.window:g} s (gates.burst)" if held else ""
+        short = [each for each in of if each.ruling.needed > len(each.counted) and self.left(each) > 0 and self.there(each)]
+        if short and all(self._room.exhausted(route) for each in short for route in self.there(each)):
+            return f"no room today: {gates.daily_share * 100:.3g} % of the day's probes are for gates (gates.daily_share)"
+        return ""
+
     def timers(self) -> list[float]:
         """Seconds until what is said here may change by time alone."""
         waits = [ROLLED_OUT_AFTER - self._age]

@@ -28,11 +28,14 @@ def needs(world: World, state: GateState, open_: Sequence[Class], obstacles: Obs
     return (*_in_turn(control), *_in_turn(canary))
 
 
-def widened(world: World, routes: Sequence[Route], state: GateState, least: int, obstacles: Obstacles) -> tuple[Route, ...]:
-    """One probe on each of as many further routes as a pass must rest on."""
-    tried = {trial.route for trial in state.trials.values() if not trial.gone}
-    fresh = [route for route in _usable(world, routes, obstacles) if route not in tried]
-    return tuple(fresh[: max(0, least)])
+def widened(world: World, classes: Sequence[Class], least: int, obstacles: Obstacles) -> tuple[Route, ...]:
+    """One probe on each of as many further routes as a pass must rest on, those that were asked least first: behind a load balancer
+    another version may serve a route many times."""
+    counted = {trial.route for each in classes for trial in each.counted}
+    asked = Counter(trial.route for each in classes for trial in each.own)
+    routes = [route for each in classes if obstacles.left(each) > 0 for route in each.routes]
+    fresh = [route for route in _usable(world, routes, obstacles) if route not in counted]
+    return tuple(sorted(fresh, key=lambda route: asked[route])[: max(0, least)])
 
 
 def next_round(of: Class, now: Instant) -> float:

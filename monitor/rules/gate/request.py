@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from monitor.model.facts import DeployMarked, GateRequested
@@ -15,6 +16,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import CommandPath, HttpPath, PathPolicy, Policy, Role, SmtpPath
 from monitor.model.probe import Route
 from monitor.model.verdict import Verdict
+from monitor.rules.gate.arms import is_called
 from monitor.rules.gate.pace import whole
 from monitor.rules.gate.sequence import rule
 from monitor.rules.plain import plain
@@ -32,6 +34,8 @@ class Refusal(StrEnum):
     NO_ROUTE = "no_route"
     UNKNOWN_ROUTE = "unknown_route"
     NEVER_DECIDES = "never_decides"
+    ADVISORY = "advisory"  # its attempt holds nothing, and it was not asked for that
+    OTHER_VERSION = "other_version"  # the gate is asking about another one
     OTHER_POLICY = "other_policy"  # the deploy is judged by another one already
     TOO_MANY = "too_many_attempts"
     CROWDED = "too_many_running"  # other gates; later it may be taken
@@ -74,7 +78,15 @@ def attempt(world: World, policy: Policy, ask: GateAsk, now: Instant) -> GateReq
         why = f"deploy {plain(ask.deploy)} is judged by gate {other.id} under the policy {plain(held.name)} ({held.hash}) already"
         raise GateRefused(Refusal.OTHER_POLICY, f"{why}; ask under the same policy, or give a new deploy its own id")
     state = world.gates.known.get(gate)
-    if state is not None and _answers(state, now):
+    same = state is None or all(is_called(name, {*state.request.versions}) for name in _named(world, ask, state) if name)
+    if state is not None and state.advisory(now) and ask.advisory_until <= now.utc and state.overridden(now) is None:
+        why = f"gate {gate} was asked by {plain(state.request.by)[:100]} as advisory until {_when(state.request.advisory_until)}"
+        mend = "ask as advisory too, wait until then, or give the release a deploy id of its own"
+        raise GateRefused(Refusal.ADVISORY, f"{why}: whatever it finds, it holds nothing; {mend}")
+    if state is not None and state.running and not same:
+        why = f"gate {gate} is asking about {', '.join(map(plain, state.request.versions))}"
+        raise GateRefused(Refusal.OTHER_VERSION, f"{why}; wait for it or cancel it, or give the other version a deploy id of its own")
+    if state is not None and _answers(state, now, same=same):
         return None
     if state is not None and state.request.attempt >= MOST_ATTEMPTS:
         why = f"gate {gate} has had {MOST_ATTEMPTS} attempts"
@@ -92,10 +104,14 @@ def attempt(world: World, policy: Policy, ask: GateAsk, now: Instant) -> GateReq
 def _requested(
     world: World, policy: Policy, ask: GateAsk, now: Instant, state: GateState | None, routes: tuple[GateRoute, ...]
 ) -> GateRequested:
-    """What an earlier attempt knew of the deploy is not forgotten: what it calls itself, when it began, what was usual before."""
+    """What an earlier attempt knew of the deploy is not forgotten: when it began, what was usual before; and what it calls itself, unless
+    that is named anew."""
     markers = [marker for marker in world.incidents.deploys if marker.deploy == ask.deploy]
     before = state.request if state is not None else None
-    service, version, sha = (_told(getattr(ask, name), markers, before, name) for name in ("service", "version", "sha"))
+    told = [marker.service for marker in reversed(markers)] + ([before.service] if before else [])
+    service = ask.service or next((name for name in told if name), "")
+    version, sha = _named(world, ask, state)
+    versions = tuple(dict.fromkeys(name for name in (version, sha, ask.deploy) if name))
     began = before.began if before else _began(markers, now)
     return GateRequested(
         at=now,
@@ -104,11 +120,11 @@ def _requested(
         attempt=before.attempt + 1 if before else 1,
         policy=ask.policy,
         by=ask.by,
-        versions=tuple(dict.fromkeys(name for name in (version, sha, ask.deploy, *(before.versions if before else ())) if name)),
+        versions=versions,
         routes=routes,
         began=began,
         until=now.plus(ask.policy.timeout),
-        baseline=_baselines(world, routes, before, began),
+        baseline=_baselines(world, routes, before, began, frozenset(versions)),
         service=service,
         version=version,
         sha=sha,
@@ -177,13 +193,17 @@ def out_of_reach(routes: Sequence[GateRoute], policy: Policy, gate: GatePolicy) 
     return ""
 
 
-def _answers(state: GateState, now: Instant) -> bool:
+def _answers(state: GateState, now: Instant, *, same: bool) -> bool:
+    """`same`: it was asked about the version that is named now."""
     decision = state.decision
     if decision is None or decision.verdict is Verdict.FAIL or state.overridden(now) is not None:
         return True
+    passed = decision.verdict is Verdict.PASS
+    if passed and (state.spoiled or not same):
+        return False
     age = now.seconds_since(decision.at)
     # negative: the clock was set back while another process ran, and nobody knows how old it is
-    return 0 <= age < max(AGAIN_AFTER, state.request.policy.fresh_for if decision.verdict is Verdict.PASS else 0.0)
+    return 0 <= age < max(AGAIN_AFTER, state.request.policy.fresh_for if passed else 0.0)
 
 
 def _began(markers: Sequence[DeployMarked], now: Instant) -> Instant:
@@ -194,20 +214,40 @@ def _began(markers: Sequence[DeployMarked], now: Instant) -> Instant:
     return first if now.reached(first) else now
 
 
-def _told(said: str, markers: Sequence[DeployMarked], before: GateRequested | None, name: str) -> str:
-    told = [text for marker in markers if (text := str(getattr(marker, name)))]
-    return said or (told[-1] if told else "") or (str(getattr(before, name)) if before else "")
+def _named(world: World, ask: GateAsk, state: GateState | None) -> tuple[str, str]:
+    """The version and the commit under test: as the ask calls them, completed by the latest marker, and then by the attempt before, as
+    far as these do not call it otherwise: then they are about another one."""
+    version, sha = ask.version, ask.sha
+    markers = [marker for marker in reversed(world.incidents.deploys) if marker.deploy == ask.deploy]
+    before: list[DeployMarked | GateRequested] = [*markers, *([state.request] if state is not None else [])]
+    for told in before:
+        if _agree(version, told.version) and _agree(sha, told.sha):
+            version, sha = version or told.version, sha or told.sha
+    return version, sha
 
 
-def _baselines(world: World, routes: Sequence[GateRoute], before: GateRequested | None, began: Instant) -> tuple[Baseline, ...]:
+def _agree(one: str, other: str) -> bool:
+    return not one or not other or is_called(one, {other})
+
+
+def _when(utc: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(utc, UTC):%Y-%m-%d %H:%M:%SZ}"
+    except (OverflowError, OSError, ValueError):
+        return "a time that no calendar has"
+
+
+def _baselines(
+    world: World, routes: Sequence[GateRoute], before: GateRequested | None, began: Instant, versions: Set[str]
+) -> tuple[Baseline, ...]:
     """As an earlier attempt saw it, for its probes have taken the place of what was before the deploy; of a new route, as it is known."""
     kept = {each.route: each for each in before.baseline} if before else {}
-    return tuple(kept.get(each.route) or _baseline(world, each.route, began) for each in routes)
+    return tuple(kept.get(each.route) or _baseline(world, each.route, began, versions) for each in routes)
 
 
-def _baseline(world: World, route: Route, began: Instant) -> Baseline:
-    """The latest decided trials before the deploy."""
-    ages = [(trial, began.seconds_since(trial.sent)) for trial in world.evidence.trials(str(route))]
+def _baseline(world: World, route: Route, began: Instant, versions: Set[str]) -> Baseline:
+    """The latest decided trials before the deploy: also before somebody told us of it, so none that the version under test served."""
+    ages = [(t, began.seconds_since(t.sent)) for t in world.evidence.trials(str(route)) if not is_called(t.version, versions)]
     before = [(trial.sent, trial.reason.verdict) for trial, age in ages if 0 <= age <= BEFORE and trial.reason is not None]
     latest = [(sent, verdict) for sent, verdict in before if verdict in (Verdict.PASS, Verdict.FAIL)][-LATEST:]
     good = [sent for sent, verdict in latest if verdict is Verdict.PASS]

@@ -114,7 +114,7 @@ def _shown(trial: GateTrial) -> str:
     sent = f" sent {clock(trial.sent)}" if trial.sent is not None else ""
     word = _DONE.get(trial.reason, "bad") if trial.reason and not trial.money else "bad"
     said = cut(trial.said, SAID)
-    return f"first {word} probe {trial.probe}{sent}: {what}{f', {said}' if said and trial.reason else ''}"
+    return f"first {word} probe {trial.probe}{sent}: {what}{f', {said}' if said and (trial.reason or trial.money) else ''}"
 
 
 def excused(tally: ClassTally, of: Class, why: str, shown: GateTrial | None) -> str:
@@ -201,7 +201,8 @@ def unseen(world: World, policy: GatePolicy, classes: Sequence[Class], gone: Seq
     for each in classes:
         kinds = [(count, why) for why, count in each.aside.most_common(MOST_KINDS)]
         kinds += [(each.stale, f"good, but older than {policy.fresh_for:.0f} s")]
-        kinds += [(each.excused, "adverse in an attempt in which the control arm failed too")]
+        kinds += [(each.excused, "of an attempt in which the control arm failed too")]
+        kinds += [(each.renewed, "good, in an attempt in which too many were unanswered")]
         kinds += [(each.withdrawn, "planned and never submitted")]
         lines += [f"{each.provider}: {count} not counted: {why}" for count, why in kinds if count]
         if policy.control is Control.STABLE and each.control.good + each.control.bad == 0:
@@ -224,7 +225,7 @@ def _bounds(classes: Sequence[Class]) -> list[str]:
     """What so few probes cannot exclude; of a class that fails there is no such question."""
     alike: dict[tuple[int, int], list[str]] = {}
     for each in classes:
-        if each.ruling.passed is not False:
+        if each.ruling.passed is not False and not each.money:
             alike.setdefault((len(each.adverse), len(each.good) + len(each.adverse)), []).append(each.provider)
     return [_bound(", ".join(names), *counts) for counts, names in alike.items()]
 

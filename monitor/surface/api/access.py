@@ -29,6 +29,7 @@ class Doorkeeper:
         self._secrets = secrets
         self._ready = ready
         self._reads, self._acts, self._failures = Buckets(rates.reads), Buckets(rates.acts), Buckets(rates.failures)
+        self._hooks = Buckets(rates.acts)  # a pipeline behind the same address must not silence what holds or undoes a release
 
     def allow(self, access: Access, handler: Handler) -> Handler:
         """Open on loopback; elsewhere for the token of the role."""
@@ -47,7 +48,7 @@ class Doorkeeper:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not is_loopback(self._desk.policy.listen.host):
                 self._authorise(request, access, self._roles(_bearer(request) or _password(request)))
-            return await self._counted(request, access, handler)
+            return await self._counted(request, access, handler, hook=True)
 
         return guarded
 
@@ -62,7 +63,7 @@ class Doorkeeper:
             if roles != {Access.ROLLBACK}:
                 shared = ", ".join(sorted(role.value for role in roles - {Access.ROLLBACK}))
                 raise web.HTTPForbidden(text=f"the token of the role rollback is that of {shared} too; give listen.tokens.rollback its own")
-            return await self._counted(request, Access.ROLLBACK, handler)
+            return await self._counted(request, Access.ROLLBACK, handler, hook=True)
 
         return guarded
 
@@ -79,8 +80,8 @@ class Doorkeeper:
             raise web.HTTPForbidden(text=f"needs {wanted}; this one has the role {held}")
         raise web.HTTPUnauthorized(text=f"needs `Authorization: Bearer` with {wanted}", headers={"WWW-Authenticate": "Bearer"})
 
-    async def _counted(self, request: web.Request, access: Access, handler: Handler) -> web.StreamResponse:
-        buckets = self._reads if request.method in ("GET", "HEAD") else self._acts
+    async def _counted(self, request: web.Request, access: Access, handler: Handler, *, hook: bool = False) -> web.StreamResponse:
+        buckets = self._hooks if hook else self._reads if request.method in ("GET", "HEAD") else self._acts
         if wait := buckets.take((access, client_of(request)), self._desk.clock.now().mono):
             raise _too_many(wait, "requests")
         if not self._ready():

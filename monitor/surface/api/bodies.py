@@ -13,6 +13,7 @@ from monitor.model.incident import DeployPhase
 
 MAX_NAME = 100
 MAX_TEXT = 500
+MAX_DEPLOY = 400  # Flagger's namespace/name/checksum has up to 382
 MAX_SILENCE = 86_400.0  # seconds
 MILLISECONDS = 1e11  # a number from here on is no seconds: it would be beyond the year 5000
 LATEST = 1e14
@@ -83,6 +84,7 @@ def _web_address(text: str) -> str:
 
 Line = Annotated[str, BeforeValidator(_words), AfterValidator(_one_line)]
 Name = Annotated[Line, Field(min_length=1, max_length=MAX_NAME)]
+Deploy = Annotated[Line, Field(min_length=1, max_length=MAX_DEPLOY)]
 Text = Annotated[Line, Field(min_length=1, max_length=MAX_TEXT)]
 Remark = Annotated[Line, Field(max_length=MAX_TEXT)]  # may be left out
 Label = Annotated[Line, Field(max_length=MAX_NAME)]  # may be left out
@@ -139,7 +141,7 @@ class Marked(Body):
 
 
 class DeployRequest(Marked):
-    deploy: Name
+    deploy: Deploy
     phase: DeployPhase
     source: Literal["api", "cli"] = "api"
 

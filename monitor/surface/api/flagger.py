@@ -1,7 +1,8 @@
 """/v1/flagger: the hooks of Flagger's canary analysis (docs.flagger.app, webhooks).
 
 Flagger takes a status up to 202 for yes and everything else for no, and shows the body of a no: one line of text. A `rollback` hook that
-says yes rolls the release back, so it says yes in one place only.
+says yes rolls the release back, so it says yes in one place only. An advisory changes nothing here: whoever may ask for a gate may have
+it advisory, and what answers a hook must not be talked out of it so cheaply.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from monitor.surface.api.deploys import DeployDesk
 from monitor.surface.api.gates import GateDesk, policy_called
 from monitor.surface.api.replies import body_of
 from monitor.surface.gate import gate_document
+from monitor.surface.gate.standing import PENDING, stale
 from monitor.views.gates import GateState
 
 AGAIN_AFTER = 60.0  # seconds after an inconclusive end before the rollout hook, which is called at every interval, begins another attempt
@@ -73,8 +75,8 @@ class FlaggerDesk:
         state = self._gate(body)
         if state is None:
             return _no(f"no gate was asked for {plain(body.deploy)}; give the canary a webhook of type rollout, which asks")
-        document = gate_document(self.desk, state)
-        return _yes(document) if document["verdict"] == Verdict.PASS.value else _no(_why(document))
+        verdict, why = self._says(state)
+        return _yes(why) if verdict == Verdict.PASS else _no(why)
 
     async def rollout(self, request: web.Request) -> web.Response:
         """Begins the gate. Yes on a pass, and while it runs without evidence against the deploy."""
@@ -82,9 +84,9 @@ class FlaggerDesk:
         state = self._gate(body)
         if state is None or self._again(state):
             state = await self._begin(body, state)
-        document = gate_document(self.desk, state)
-        runs = document["verdict"] == "pending" and document["adverse"] is False
-        return _yes(document) if runs or document["verdict"] == Verdict.PASS.value else _no(_why(document))
+        verdict, why = self._says(state)
+        runs = verdict == PENDING and gate_document(self.desk, state)["adverse"] is False
+        return _yes(why) if runs or verdict == Verdict.PASS else _no(why)
 
     async def rollback(self, request: web.Request) -> web.Response:
         """Yes, which rolls back, on a fail that is in force; on nothing else."""
@@ -92,8 +94,8 @@ class FlaggerDesk:
         state = self._gate(body)
         if state is None:
             return web.Response(status=404, text=f"no gate was asked for {plain(body.deploy)}: nothing to roll back\n")
-        document = gate_document(self.desk, state)
-        return _yes(document) if document["verdict"] == Verdict.FAIL.value else _no(_why(document))
+        verdict, why = self._says(state)
+        return _yes(why) if verdict == Verdict.FAIL else _no(why)
 
     async def event(self, request: web.Request) -> web.Response:
         """A deploy marker, once for each phase of the deploy; other phases are heard and not kept."""
@@ -102,7 +104,7 @@ class FlaggerDesk:
         if phase is None:
             return web.Response(text=f"phase {plain(body.phase) or 'none'} is no phase of a deploy; nothing was marked\n")
         marker = DeployMarked(
-            self.deploys.when(_stamp(body)),
+            self.deploys.when(self._stamp(body)),
             body.deploy,
             phase,
             service=body.name,
@@ -119,11 +121,26 @@ class FlaggerDesk:
     def _gate(self, body: HookBody) -> GateState | None:
         return self.desk.world.gates.of_deploy(body.deploy)
 
+    def _says(self, state: GateState) -> tuple[str, str]:
+        """What was found, unless a person answers for it; and why, in one line."""
+        document, now = gate_document(self.desk, state), self.desk.clock.now()
+        verdict, reason = str(document["verdict" if document["override"] else "found"]), document["reason"]
+        if old := stale(state, now):
+            verdict, reason = Verdict.INCONCLUSIVE.value, old
+        return verdict, f"{verdict}: {reason} ({document['id']})"
+
     def _again(self, state: GateState) -> bool:
-        decision = state.decision
+        decision, now = state.decision, self.desk.clock.now()
         if decision is None or decision.verdict not in (Verdict.INCONCLUSIVE, Verdict.ERROR):
-            return False
-        return self.desk.clock.now().seconds_since(decision.at) >= AGAIN_AFTER
+            return bool(stale(state, now))
+        return now.seconds_since(decision.at) >= AGAIN_AFTER
+
+    def _stamp(self, body: HookBody) -> float | None:
+        """Of an event. Flagger's clock may be ahead of ours, and it does nothing about a refusal."""
+        try:
+            return min(epoch(body.told("timestamp")), self.desk.clock.now().utc)
+        except ValueError:
+            return None
 
     async def _begin(self, body: HookBody, state: GateState | None) -> GateState:
         policy = state.request.policy if state else policy_called(self.desk, body.told("policy") or None)
@@ -135,19 +152,8 @@ async def _hook(request: web.Request) -> HookBody:
     return HookBody.model_validate(await body_of(request))
 
 
-def _stamp(body: HookBody) -> float | None:
-    try:
-        return epoch(body.told("timestamp"))
-    except ValueError:
-        return None
-
-
-def _why(document: dict[str, object]) -> str:
-    return f"{document['verdict']}: {document['reason']} ({document['id']})"
-
-
-def _yes(document: dict[str, object]) -> web.Response:
-    return web.Response(text=f"{plain(_why(document))}\n")
+def _yes(why: str) -> web.Response:
+    return web.Response(text=f"{plain(why)}\n")
 
 
 def _no(why: str) -> web.Response:

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StrictBool, StrictIn
 from pydantic_core import PydanticCustomError
 
 from monitor.model.gate import Control, GatePlan, GatePolicy, GateStep, Sequential
-from monitor.surface.api.bodies import Body, Label, Length, Name, Remark, Text, seconds_in
+from monitor.surface.api.bodies import Body, Deploy, Label, Length, Name, Remark, Text, seconds_in
 
 MOST_PROBES = 2_000  # of one class
 MOST_NAMES = 200  # routes that a request names
@@ -89,7 +89,7 @@ class PolicyBody(Body):
 class GateRequest(Body):
     """`policy`: the name of one, or one written out; what stands from `routes` on changes it, for this gate."""
 
-    deploy: Name
+    deploy: Deploy
     policy: Annotated[Annotated[Name, Tag("name")] | Annotated[PolicyBody, Tag("policy")], Discriminator(_named)] | None = None
     service: Label = ""
     version: Label = ""
@@ -97,7 +97,7 @@ class GateRequest(Body):
     by: Label = ""
     notify: StrictBool = True
     advisory_for: Length | None = None
-    routes: Names | None = None
+    routes: Annotated[list[Name], Field(min_length=1, max_length=MOST_NAMES)] | None = None
     probes: Annotated[StrictInt, Field(ge=1, le=MOST_PROBES // 2)] | None = None
     deadline: Seconds | None = None
     timeout: Seconds | None = None

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from monitor.desk import Desk
 from monitor.model.gate import BUILT_IN, GateId, GatePolicy
+from monitor.model.verdict import Verdict
 from monitor.rules.gate.policies import named
 from monitor.rules.gate.request import GateAsk, GateRefused, Refusal
 from monitor.rules.plain import plain
@@ -20,6 +21,7 @@ from monitor.surface.api.replies import body_of
 from monitor.surface.api.waiting import LONGEST, Waiting
 from monitor.surface.gate import argo_body, gate_document, gate_row, junit, summary_markdown
 from monitor.surface.gate.asking import NothingToOverride, begin, cancel, override
+from monitor.surface.gate.standing import stale
 from monitor.views.gates import GateState
 
 LISTED = 50
@@ -43,8 +45,7 @@ class GateDesk:
         key = request.headers.get("Idempotency-Key", "")
         digest = hashlib.sha256(repr(body).encode(errors="surrogatepass")).hexdigest()
         async with self.beginning:
-            if known := self._by_key(key, digest):
-                return self._document(known)
+            self._check(key, digest)
             state, began = await self.start(self._ask(body))
             self._remember(key, digest, state.id)
         return self._document(state, 201 if began else 200)
@@ -65,7 +66,11 @@ class GateDesk:
 
     async def argo(self, request: web.Request) -> web.Response:
         """200 whatever the verdict: Argo Rollouts takes any other status for an error of the measurement."""
-        return web.json_response(argo_body(gate_document(self.desk, self._of_deploy(request))))
+        state = self._of_deploy(request)
+        document = gate_document(self.desk, state)
+        if old := stale(state, self.desk.clock.now()):
+            document |= {"verdict": Verdict.INCONCLUSIVE.value, "reason": old}
+        return web.json_response(argo_body(document))
 
     async def junit(self, request: web.Request) -> web.Response:
         return web.Response(text=junit(gate_document(self.desk, self._state(request))), content_type="application/xml", charset="utf-8")
@@ -106,13 +111,13 @@ class GateDesk:
         except GateRefused as error:
             raise refused(error) from None
 
-    def _by_key(self, key: str, digest: str) -> GateState | None:
+    def _check(self, key: str, digest: str) -> None:
+        """A key belongs to one question. The same one is answered by what the gate says now: a key makes no old pass fresh."""
         if len(key) > MAX_KEY:
             raise web.HTTPBadRequest(text=f"Idempotency-Key: at most {MAX_KEY} characters")
         before, gate = self.keys.get(key, ("", GateId("")))
         if before and before != digest:
             raise web.HTTPConflict(text=f"Idempotency-Key: was used with another body, for {gate}; give each question its own key")
-        return self.desk.world.gates.known.get(gate)
 
     def _remember(self, key: str, digest: str, gate: GateId) -> None:
         if key:
@@ -161,7 +166,7 @@ def refused(error: GateRefused) -> web.HTTPException:
     match error.refusal:
         case Refusal.NO_ROUTE | Refusal.UNKNOWN_ROUTE | Refusal.NEVER_DECIDES:
             return web.HTTPUnprocessableEntity(text=str(error))
-        case Refusal.OTHER_POLICY | Refusal.TOO_MANY:
+        case Refusal.OTHER_POLICY | Refusal.OTHER_VERSION | Refusal.ADVISORY | Refusal.TOO_MANY:
             return web.HTTPConflict(text=str(error))
         case Refusal.CROWDED:
             return web.HTTPServiceUnavailable(text=str(error), headers={"Retry-After": str(CROWDED)})

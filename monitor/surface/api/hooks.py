@@ -12,13 +12,13 @@ from monitor.model.incident import DeployPhase
 from monitor.model.instant import Instant
 from monitor.model.pointer import text_at
 from monitor.rules.plain import plain
-from monitor.surface.api.bodies import epoch
+from monitor.surface.api.bodies import MAX_DEPLOY, epoch
 from monitor.surface.api.deploys import DeployDesk
 from monitor.surface.api.replies import body_of
 from monitor.surface.deploys import marker_row
 
 MAX_NAME = 100  # characters of a name that is asked for
-MAX_TEXT = 200  # characters of what is understood; the rest is cut
+MAX_TEXT = 200  # characters of what is understood; the rest is cut, but never of the name of a deploy
 MAX_URL = 500
 
 
@@ -38,7 +38,7 @@ class DeployHooks:
             return web.json_response({"schema": "mailcanary.deploy-hook/v1", "understood": False, "reason": why, "marker": None})
         marker = DeployMarked(
             self._when(hook, body),
-            _wanted(body, hook.deploy, "deploy"),
+            _deploy(body, hook.deploy),
             phase,
             service=_found(body, hook.service),
             version=_found(body, hook.version),
@@ -78,17 +78,27 @@ def phase_of(hook: DeployHook, said: str) -> DeployPhase | None:
     return None
 
 
-def _wanted(body: object, pointer: str, what: str) -> str:
-    found = _found(body, pointer)
+def _wanted(body: object, pointer: str, what: str, most: int = MAX_TEXT) -> str:
+    found = _found(body, pointer, most)
     if not found:
         raise web.HTTPBadRequest(text=f"found no {what} at {pointer or 'the top'} in the body; does deploys.webhooks fit this tool?")
     return found
 
 
-def _found(body: object, pointer: str) -> str:
+def _deploy(body: object, pointer: str) -> str:
+    """Whole: half of it would be the name of another deploy."""
+    name = _wanted(body, pointer, "deploy", MAX_DEPLOY + 1)
+    if len(name) > MAX_DEPLOY:
+        raise web.HTTPBadRequest(
+            text=f"the deploy at {pointer} has more than {MAX_DEPLOY} characters; point deploys.webhooks at a shorter name"
+        )
+    return name
+
+
+def _found(body: object, pointer: str, most: int = MAX_TEXT) -> str:
     """On one line; what is not printable is left out."""
     text = " ".join(text_at(body, pointer).split()) if pointer else ""
-    return "".join(char for char in text if char.isprintable())[:MAX_TEXT]
+    return "".join(char for char in text if char.isprintable())[:most]
 
 
 def _url(body: object, pointer: str) -> str:

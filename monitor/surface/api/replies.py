@@ -62,5 +62,5 @@ def _refusal(request: web.Request, status: int, error: str, reason: str, headers
     reason = one_line(reason)[:MAX_REASON]
     if not request.path.startswith(HOOKS):
         return web.json_response({"error": error, "reason": reason}, status=status, headers=headers)
-    # On a status of 500 and above Flagger tries again, gives up, and throws the reason away.
-    return web.Response(status=409 if status >= 500 else status, text=f"{reason}\n", headers=headers)
+    # On 429, and from 500 on, Flagger's client tries again, gives up, and throws the reason away.
+    return web.Response(status=409 if status >= 500 or status == 429 else status, text=f"{reason}\n", headers=headers)

@@ -7,7 +7,7 @@ from monitor.model.gate import Because
 from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
 from monitor.surface.gate.safe import LONGEST_NAME, safe
-from monitor.surface.gate.standing import Effect
+from monitor.surface.gate.standing import Effect, stale
 from monitor.views.gates import GateState
 
 MEND: dict[Because, str] = {
@@ -30,6 +30,8 @@ def next_step(state: GateState, shown: Effect, now: Instant) -> str:
         return f"the deploy goes on by override; mend it or roll it back before {until}, then the gate holds again"
     if decision is None:
         return f"wait: `mailcanary gate wait {state.id}`; it is decided by {state.request.until.iso()}"
+    if old := stale(state, now):
+        return f"ask again before anything is released on it; {old}"
     text = _decided(state, decision)
     if state.override is not None and shown.override is None and decision.verdict is not Verdict.PASS:
         ended = Instant(state.override.until, 0.0, "").iso()

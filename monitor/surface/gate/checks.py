@@ -78,10 +78,15 @@ def evidence(trial: GateTrial) -> dict[str, object]:
     return {
         "probe_id": safe(trial.probe, LONGEST_NAME),
         "sent_at": (trial.sent or trial.planned).iso(),
-        "message_id_hash": hashlib.sha256(trial.message_id.encode(errors="surrogatepass")).hexdigest()[:12],
+        "message_id_hash": _hash(trial.message_id),
         "reply": safe(trial.said),
         "seen_in": safe(seen),
     }
+
+
+def _hash(message_id: str) -> str:
+    """Where the application makes the mail we do not know it."""
+    return hashlib.sha256(message_id.encode(errors="surrogatepass")).hexdigest()[:12] if message_id else ""
 
 
 def _row(check: Check, route: Route, ground: Ground) -> dict[str, object]:

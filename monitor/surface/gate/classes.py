@@ -32,7 +32,7 @@ def class_row(tally: ClassTally, plan: GatePlan, sequence: str, running: bool) -
         "llr": None if tally.llr is None else number(tally.llr),
         "reasons": [{"reason": safe(reason, LONGEST_NAME), "probes": probes} for reason, probes in tally.reasons],
         "sequence": sequence,
-        "arithmetic": arithmetic(tally, plan),
+        "arithmetic": arithmetic(tally, plan, running=running),
     }
 
 
@@ -45,10 +45,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if 0.0005 <= share < 0.9995 else f"{100 * share:.3g} %"
 
 
-def arithmetic(tally: ClassTally, plan: GatePlan) -> str:
+def arithmetic(tally: ClassTally, plan: GatePlan, *, running: bool) -> str:
     """One sentence: the numbers, the threshold, what they allow."""
     name, resolved = safe(tally.provider, LONGEST_NAME), tally.good + tally.adverse
     counts = f"{count_of(resolved)} of {name} resolved, {tally.adverse} adverse"
+    open_ = f"; {tally.pending} {PENDING if running else 'not waited for'}" if tally.pending else ""
     match tally.because:
         case Because.CLEAN:
             accept = max(0, boundaries(plan, max(1, tally.needed))[0])
@@ -57,14 +58,13 @@ def arithmetic(tally: ClassTally, plan: GatePlan) -> str:
             return f"{count_of(resolved)} of {name}, {tally.adverse} adverse: {rule}; {hidden}"
         case None | Because.TOO_FEW:
             accept = max(0, boundaries(plan, max(1, tally.needed))[0])
-            open_ = f"; {tally.pending} pending" if tally.pending else ""
             return f"{counts}: undecided, passes at {tally.needed} with at most {accept}, fails at {tally.limit}{_llr(tally, plan)}{open_}"
         case Because.LOSSES:
-            return f"{counts}: fails at {tally.limit}{_llr(tally, plan)}{_control(tally)}"
+            return f"{counts}: fails at {tally.limit}{_llr(tally, plan)}{_control(tally)}{open_}"
         case Because.BASELINE_BROKEN:
             return f"{counts}, which would fail at {tally.limit}{_control(tally)}: the deploy cannot be told from what was broken beside it"
         case because:
-            return f"{name}: {WHY[because]}; {count_of(resolved)} resolved, {tally.adverse} adverse{_control(tally)}"
+            return f"{name}: {WHY[because]}; {count_of(resolved)} resolved, {tally.adverse} adverse{_control(tally)}{open_}"
 
 
 WHY: dict[Because, str] = {

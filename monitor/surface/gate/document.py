@@ -16,7 +16,7 @@ from monitor.surface.gate.advice import next_step
 from monitor.surface.gate.arms import ADVERSE, Sorted, arm_rows, sort
 from monitor.surface.gate.checks import check_rows
 from monitor.surface.gate.classes import INDEPENDENT, class_row, number, worst_bound
-from monitor.surface.gate.safe import LONGEST_NAME, LONGEST_REASON, safe
+from monitor.surface.gate.safe import LONGEST_DEPLOY, LONGEST_NAME, LONGEST_REASON, safe
 from monitor.surface.gate.standing import PENDING, effect
 from monitor.views.gates import GateState, GateTrial
 
@@ -112,11 +112,11 @@ def _sequential(test: Sequential | None) -> dict[str, object] | None:
 
 def _deploy(request: GateRequested) -> dict[str, object]:
     return {
-        "id": safe(request.deploy, LONGEST_NAME),
+        "id": safe(request.deploy, LONGEST_DEPLOY),
         "service": safe(request.service, LONGEST_NAME),
         "version": safe(request.version, LONGEST_NAME),
         "sha": safe(request.sha, LONGEST_NAME),
-        "versions": [safe(name, LONGEST_NAME) for name in request.versions],
+        "versions": [safe(name, LONGEST_DEPLOY) for name in request.versions],
         "began_at": request.began.iso(),
         "marked": request.marked,
     }

@@ -13,7 +13,7 @@ from monitor.surface.gate.report import COLOURS, labelled, plain_table, print_he
 from monitor.surface.gate.safe import LONGEST_NAME, safe
 
 GROUP = 10  # probes of a drawn sequence that stand together
-LEGEND = "· good  x adverse  ? pending  - aside (no evidence either way); in the order in which they were sent, as known now"
+LEGEND = "· good  x adverse  ? pending  - aside (no evidence either way); in the order in which they were sent"
 MOST_CHECKS = 40
 
 
@@ -99,7 +99,7 @@ def _arms(document: Document) -> list[Sequence[str]]:
     for arm in ("canary", "control"):
         for row in document["arms"][arm]:
             skip = ("route", "sent", "p50_s", "p95_s")
-            shown = ", ".join(f"{count} {name}" for name, count in row.items() if name not in skip and count)
+            shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row.items() if name not in skip and count)
             rows.append((arm, str(row["route"]), str(row["sent"]), shown or "-", seconds(row["p50_s"]), seconds(row["p95_s"])))
     return rows
 

@@ -12,7 +12,9 @@ from monitor.surface.gate.safe import LONGEST_NAME, LONGEST_REASON, safe
 MOST_OTHERS = 9  # annotations beside the first: a step shows ten of a kind
 MOST_MASKS = 50
 ANNOTATION = {"pass": "notice", "fail": "error", "inconclusive": "error", "error": "error", "pending": "warning"}
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@=*]{1,320}@[A-Za-z0-9][A-Za-z0-9.-]{0,250}")
+_ADDRESS = re.compile(
+    r"(?:\"[^\"]{1,320}\"|[^\s<>()\[\],;:@*\"'=][^\s<>()\[\],;:@*]{0,319})(?:@|%40)(?:\[[^\s\]]{1,250}\]|[^\s<>()\[\],;:@\"'=]{1,250})"
+)
 
 
 def github_commands(document: Document, token: str) -> str:

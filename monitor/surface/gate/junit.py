@@ -65,7 +65,8 @@ def _evidence(row: Document) -> str:
     lines = [safe(row["reason"])] if row["reason"] else []
     for each in row["evidence"]:
         seen = f", seen in {each['seen_in']}" if each["seen_in"] else ""
-        lines.append(safe(f"{each['probe_id']} sent {each['sent_at']} (Message-ID {each['message_id_hash']}){seen}: {each['reply']}"))
+        name = f" (Message-ID {each['message_id_hash']})" if each["message_id_hash"] else ""
+        lines.append(safe(f"{each['probe_id']} sent {each['sent_at']}{name}{seen}: {each['reply']}"))
     return "\n".join(lines)
 
 

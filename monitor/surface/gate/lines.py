@@ -48,7 +48,8 @@ def exit_code(document: Document) -> int:
 
 
 def argo_body(document: Document) -> dict[str, object]:
-    """For the web metric: every key typed, never null, at most LONGEST_BODY bytes as JSON; our own fault is inconclusive there."""
+    """For the web metric: every key typed, never null, at most LONGEST_BODY bytes as JSON; our own fault is inconclusive there.
+    `pending` are those that are waited for."""
     verdict, classes = verdict_of(document), document["classes"]
     reason = " ".join([safe(document["reason"], LONGEST_REASON), *excuses(document)])
     body: dict[str, object] = {
@@ -58,7 +59,7 @@ def argo_body(document: Document) -> dict[str, object]:
         "sent": sum(int(row["sent"]) for row in classes),
         "ok": sum(int(row["good"]) for row in classes),
         "lost": sum(int(row["adverse"]) for row in classes),
-        "pending": sum(int(row["pending"]) for row in classes),
+        "pending": sum(int(row["pending"]) for row in classes) if document["state"] == "running" else 0,
     }
     most = LONGEST_REASON
     while len(json.dumps(body)) > LONGEST_BODY and most > 10:  # json.dumps writes six or twelve bytes for what is not ASCII

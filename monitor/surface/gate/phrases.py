@@ -34,7 +34,8 @@ def how_rows(document: Document) -> list[tuple[str, str]]:
     """The arithmetic; classes of which it is the same stand in one line."""
     alike: dict[tuple[str, str], list[str]] = {}
     for row in document["classes"]:
-        before, name, after = str(row["arithmetic"]).partition(str(row["class"]))
+        said, named = str(row["arithmetic"]), str(row["class"])
+        before, name, after = said.partition(named) if named else ("", said, "")
         alike.setdefault((before, after), []).append(name)
     lines = [before + ", ".join(names) + after for (before, after), names in alike.items()]
     return [("how" if not place else "", line) for place, line in enumerate(lines)]

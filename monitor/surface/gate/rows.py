@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from monitor.model.instant import Instant
-from monitor.surface.gate.safe import LONGEST_NAME, LONGEST_REASON, safe
-from monitor.surface.gate.standing import effect, held
+from monitor.surface.gate.safe import LONGEST_DEPLOY, LONGEST_NAME, LONGEST_REASON, safe
+from monitor.surface.gate.standing import Effect, effect, held
 from monitor.views.gates import Gates, GateState
 
 MOST_LATEST = 5
@@ -15,7 +15,7 @@ def gate_row(state: GateState, now: Instant) -> dict[str, object]:
     request, decision, shown = state.request, state.decision, effect(state, now)
     return {
         "id": state.id,
-        "deploy": safe(request.deploy, LONGEST_NAME),
+        "deploy": safe(request.deploy, LONGEST_DEPLOY),
         "service": safe(request.service, LONGEST_NAME),
         "version": safe(request.version, LONGEST_NAME),
         "policy": safe(request.policy.name, LONGEST_NAME),
@@ -26,6 +26,16 @@ def gate_row(state: GateState, now: Instant) -> dict[str, object]:
         "reason": safe(decision.reason, LONGEST_REASON) if decision is not None else "",
         "requested_at": request.at.iso(),
         "decided_at": decision.at.iso() if decision is not None else None,
+        **_excuses(shown),
+    }
+
+
+def _excuses(shown: Effect) -> dict[str, object]:
+    """Who lets it pass, whatever was found."""
+    override, advisory = shown.override, shown.advisory
+    return {
+        "override": None if override is None else {"by": safe(override.by, LONGEST_NAME), "until": Instant(override.until, 0.0, "").iso()},
+        "advisory": None if advisory is None else {"until": Instant(advisory, 0.0, "").iso()},
     }
 
 
@@ -42,5 +52,5 @@ def gates_summary(gates: Gates, now: Instant) -> dict[str, object]:
         "running": len(gates.running()),
         "held": len(held(gates, now)),
         "overrides": sum(each.override is not None and each.found != each.verdict for each in shown),
-        "latest": [{key: row[key] for key in ("id", "deploy", "verdict", "reason")} for row in latest],
+        "latest": [{key: row[key] for key in ("id", "deploy", "verdict", "found", "reason", "override", "advisory")} for row in latest],
     }

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from monitor.model.facts import GateOverridden
 from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
+from monitor.rules.gate.request import AGAIN_AFTER
+from monitor.rules.words import lapse
 from monitor.views.gates import Gates, GateState
 
 PENDING = "pending"
@@ -30,10 +32,22 @@ def effect(state: GateState, now: Instant) -> Effect:
     decision = state.decision
     found = decision.verdict.value if decision is not None else PENDING
     override = state.overridden(now)
-    until = state.request.advisory_until
-    advisory = until if now.utc < until else None
+    advisory = state.request.advisory_until if state.advisory(now) else None
     excused = override is not None or (advisory is not None and decision is not None)
     return Effect(Verdict.PASS.value if excused else found, found, override, advisory)
+
+
+def stale(state: GateState, now: Instant) -> str:
+    """Why a gate that passed answers for nothing any more until it is asked anew; empty: it does, or it did not pass, or a person does."""
+    decision = state.decision
+    if decision is None or decision.verdict is not Verdict.PASS or state.overridden(now) is not None:
+        return ""
+    if state.spoiled:
+        return "stale: it passed, and something that this rests on has turned bad since"
+    trusted = max(AGAIN_AFTER, state.request.policy.fresh_for)
+    if 0 <= now.seconds_since(decision.at) < trusted:
+        return ""
+    return f"stale: it passed at {decision.at.iso()}, and its evidence is trusted for {lapse(trusted)}; ask anew"
 
 
 def held(gates: Gates, now: Instant) -> list[GateState]:

@@ -64,7 +64,8 @@ def _classes(document: Document) -> list[str]:
         )
         for row in document["classes"]
     ]
-    return _table(("class", "verdict", "good", "adverse", "pending", "aside", "control", "loss up to"), rows)
+    waits = "pending" if document["state"] == "running" else "not waited for"
+    return _table(("class", "verdict", "good", "adverse", waits, "aside", "control", "loss up to"), rows)
 
 
 def _failed(document: Document) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
 from monitor.surface.gate.document import ASSUMPTION, SCHEMA
-from monitor.surface.gate.safe import LONGEST_NAME, LONGEST_REASON, safe
+from monitor.surface.gate.safe import LONGEST_DEPLOY, LONGEST_NAME, LONGEST_REASON, safe
 
 
 def unanswered(
@@ -24,7 +24,7 @@ def unanswered(
         "environment": safe(environment, LONGEST_NAME),
         "adverse": False,
         "deploy": {
-            "id": safe(deploy, LONGEST_NAME),
+            "id": safe(deploy, LONGEST_DEPLOY),
             "service": "",
             "version": "",
             "sha": "",
