@@ -198,7 +198,7 @@ async def _many() -> list[Row]:
             f"{accepted} mails, those of the {MANY} gates included",
             f"allowed to gates {allowed:.0f}, scheduled {scheduled:.0f}",
             accepted / (allowed + scheduled),
-            "no mailbox gets more than its burst",
+            "not more than allowed",
             bool(flooded) and accepted <= allowed + scheduled * 1.5,
         ),
     ]

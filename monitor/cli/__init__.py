@@ -306,7 +306,7 @@ def _of_gates(commands: Commands) -> None:
 def _with_gate_policy(run: argparse.ArgumentParser) -> None:
     run.add_argument("--policy", metavar="NAME|FILE", help="quick, standard, deep, of gates.policies, or a file (default: gates.policy)")
     run.add_argument("--routes", metavar="A,B", help="only these: names of paths, mailboxes or path/mailbox")
-    run.add_argument("--probes", metavar="N", type=int, help="probes of each mailbox class that decide, none of them adverse")
+    run.add_argument("--probes", metavar="N", type=int, help="so many of a class pass, none adverse; with one, twice as many")
     run.add_argument("--min-routes", metavar="N", type=int, help="routes that must have shown something")
     run.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 180s")
     run.add_argument("--control", choices=("stable", "none"), help="compare with what other versions served, or with nothing")

@@ -20,7 +20,7 @@ _NAME = (
     "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|ISK|JPY|KES|KRW|KWD|MXN|MYR|NOK|NZD|PHP|PKR|PLN|QAR|RON"
     "|RSD|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR|kr\\.?|zł|Kč|Ft|S?Fr\\.?|[Ee]uros?|EURO|[Dd]ollars?|Rs\\.?|lei|\u0440\u0443\u0431\\.?"
 )
-_NUMBER = re.compile(r"[0-9]++(?:[.,'][0-9]++)*+")
+_NUMBER = re.compile(r"[0-9]++(?:[.,'][0-9]++)*")  # a possessive group would, in Python before 3.11.5, keep what it could not match
 _CURRENCY_BEFORE = re.compile(f"(?P<owner>[0-9] ?)?(?:(?<![A-Za-z])[A-Z]{{0,3}}{_SYMBOL}|(?<!\\w)(?:{_NAME}))[ -]{{0,2}}\\Z")
 _CURRENCY_AFTER = re.compile(f"(?:[.,]-)? ?(?:{_SYMBOL}|(?:{_NAME})(?!\\w))")
 _NUMBER_NEXT = re.compile(" ?[0-9]")
