@@ -71,6 +71,7 @@ class Result:
 
 
 def main(names: list[str]) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script, and inherited; tests press Ctrl-C
     known = suites()
     if unknown := [name for name in names if name not in known]:
         print(f"no such suite: {', '.join(unknown)} (there are: {', '.join(known)})", file=sys.stderr)
