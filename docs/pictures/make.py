@@ -31,7 +31,7 @@ COLOURS = {"default": "", "brown": "yellow"}
 
 def main() -> int:
     """The demo when on-call has been paged and all app routes are misrouted, just before the rollback; then what on-call looks at next."""
-    screen = _run([sys.executable, "-m", "monitor", "demo"], "act 3", 32)
+    screen = _run([sys.executable, "-m", "monitor", "demo"], "act 3", 54)
     if screen is None:
         print("the demo did not reach act 3", file=sys.stderr)
         return 1

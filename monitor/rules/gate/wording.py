@@ -222,10 +222,10 @@ def _some(names: Sequence[str], most: int = 8) -> str:
 
 
 def _bounds(classes: Sequence[Class]) -> list[str]:
-    """What so few probes cannot exclude; of a class that fails there is no such question."""
+    """What so few probes cannot exclude; of one with losses that does not pass there is no such question."""
     alike: dict[tuple[int, int], list[str]] = {}
     for each in classes:
-        if each.ruling.passed is not False and not each.money:
+        if each.ruling.passed or (each.ruling.passed is None and not each.adverse and not each.money):
             alike.setdefault((len(each.adverse), len(each.good) + len(each.adverse)), []).append(each.provider)
     return [_bound(", ".join(names), *counts) for counts, names in alike.items()]
 
