@@ -30,7 +30,8 @@ from monitor.stages.submit import Submit
 from monitor.stages.tripwire import Tripwire
 from monitor.stages.watch import Watch
 from monitor.surface.metrics import Metrics, Vitals
-from monitor.views.world import World, utc_day
+from monitor.views.budget import utc_day
+from monitor.views.world import World
 from monitor.wiring import Channels, Edges, build_edges, kept_edges
 
 __all__ = ["App", "Edges", "assembled", "build_edges"]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from monitor.cli import UsageError, config_path, remark
 from monitor.edge.secret import SystemSecrets
 from monitor.model.policy import Policy
 from monitor.rules import rehearse
 from monitor.settings import SettingsError, load
+
+
+def own_state(policy: Policy, what: str) -> Path:
+    """Where a command that runs the stages by itself keeps its journal."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "mailcanary" / f"{what}-{policy.environment}"
 
 
 def noted(note: str) -> None:

@@ -6,17 +6,15 @@ import argparse
 import asyncio
 import dataclasses
 import json
-import os
 import signal
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.app import App, assembled
 from monitor.cli import UsageError, tell
-from monitor.cli.configured import policy_of
+from monitor.cli.configured import own_state, policy_of
 from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.edge.journal import JournalError
@@ -66,14 +64,9 @@ def _narrowed(policy: Policy, arguments: argparse.Namespace) -> Policy:
             route: dataclasses.replace(route_policy, deadlines=plan.proven_by(seconds, route_policy.deadlines))
             for route, route_policy in chosen.items()
         }
-    state = Path(arguments.state_dir) if arguments.state_dir else _state_dir(policy)
+    state = arguments.state_dir or own_state(policy, "probe")
     # every mailbox of the configuration stays watched: a misrouted probe may lie in any of them
     return dataclasses.replace(policy, instance=f"{policy.instance}-cli", state_dir=str(state), routes=chosen)
-
-
-def _state_dir(policy: Policy) -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "mailcanary" / f"probe-{policy.environment}"
 
 
 async def _probe(policy: Policy, form: str) -> int:

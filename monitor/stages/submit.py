@@ -39,8 +39,8 @@ from monitor.model.submission import (
 )
 from monitor.ports import Submitter
 from monitor.rules import compose, plan
+from monitor.views.budget import utc_day
 from monitor.views.probes import ProbeState
-from monitor.views.world import utc_day
 
 CONCURRENT = 64  # submissions under way in all
 STALE = 600.0  # seconds after which a plan that was never attempted is withdrawn
@@ -239,7 +239,7 @@ class Submit:
     def _over_budget(self, state: ProbeState, path: PathPolicy, now: Instant) -> str:
         route = state.plan.route
         mailbox = self._desk.policy.mailboxes[route.mailbox]
-        by_path, by_mailbox = self._desk.world.spent(utc_day(now), route.path, route.mailbox)
+        by_path, by_mailbox = self._desk.world.budget.spent(utc_day(now), route.path, route.mailbox)
         spent = (by_path + self._reserved[f"path {route.path}"], by_mailbox + self._reserved[f"mailbox {route.mailbox}"])
         return plan.over_budget(spent, path.daily_budget, mailbox.daily_budget)
 

@@ -29,9 +29,10 @@ from monitor.model.facts import (
 from monitor.model.gate import Arm, GateId
 from monitor.model.instant import Instant
 from monitor.model.mail import Field, Placement
-from monitor.model.probe import MailboxName, PathName, ProbeId, Route
+from monitor.model.probe import MailboxName, ProbeId, Route
 from monitor.model.submission import Step
 from monitor.model.verdict import Reason, Verdict
+from monitor.views.budget import Budget
 
 KEPT_GATES = 50  # passes go first, failures last, each the oldest first; a running one or one under an override stays
 KEPT_TRIALS = 20_000  # of all gates together: beyond them a decided gate goes although there are fewer than KEPT_GATES
@@ -130,28 +131,6 @@ class GateState:
 
 
 @dataclass(slots=True)
-class GateBudget:
-    """Gate probes planned on one UTC day (`day`: days since the epoch)."""
-
-    day: int = 0
-    paths: dict[PathName, int] = field(default_factory=dict)
-    mailboxes: dict[MailboxName, int] = field(default_factory=dict)
-
-    def spent(self, day: int, path: PathName, mailbox: MailboxName) -> tuple[int, int]:
-        return (0, 0) if self._is_over(day) else (self.paths.get(path, 0), self.mailboxes.get(mailbox, 0))
-
-    def spend(self, day: int, route: Route) -> None:
-        if self._is_over(day):
-            self.day, self.paths, self.mailboxes = day, {}, {}
-        self.paths[route.path] = self.paths.get(route.path, 0) + 1
-        self.mailboxes[route.mailbox] = self.mailboxes.get(route.mailbox, 0) + 1
-
-    def _is_over(self, day: int) -> bool:
-        """A clock that steps back over midnight gives nothing away twice; one that had been days ahead withholds nothing."""
-        return not self.day - 1 <= day <= self.day
-
-
-@dataclass(slots=True)
 class Trip:
     at: Instant
     seq: int
@@ -166,7 +145,7 @@ class Gates:
     known: dict[GateId, GateState] = field(default_factory=dict)
     owner: dict[ProbeId, GateId] = field(default_factory=dict)
     bursts: dict[MailboxName, list[Instant]] = field(default_factory=dict)
-    budget: GateBudget = field(default_factory=GateBudget)
+    budget: Budget = field(default_factory=Budget)  # of gate probes planned
     trips: list[Trip] = field(default_factory=list)
 
     def running(self) -> list[GateState]:
@@ -222,7 +201,7 @@ class Gates:
         burst = self.bursts.setdefault(fact.route.mailbox, [])
         burst.append(fact.at)
         del burst[:-KEPT_BURST]
-        self.budget.spend(int(fact.at.utc // 86_400), fact.route)
+        self.budget.spend(fact.at, fact.route)
         if (state := self.known.get(GateId(fact.gate))) is None:
             return
         state.asked = max(0, state.asked - 1)

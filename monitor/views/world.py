@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 
 from monitor.model.facts import (
     Accepted,
@@ -32,8 +31,9 @@ from monitor.model.facts import (
 )
 from monitor.model.instant import Instant
 from monitor.model.mail import Mark
-from monitor.model.probe import MailboxName, PathName, ProbeId, Route
+from monitor.model.probe import MailboxName, ProbeId, Route
 from monitor.model.verdict import Verdict
+from monitor.views.budget import Budget
 from monitor.views.evidence import Evidence
 from monitor.views.gates import Gates
 from monitor.views.habit import Habit
@@ -71,20 +71,6 @@ class RouteState:
 
 
 @dataclass(slots=True)
-class Budget:
-    """First attempts on one UTC day, per path and per mailbox."""
-
-    day: str = ""
-    paths: dict[PathName, int] = field(default_factory=dict)
-    mailboxes: dict[MailboxName, int] = field(default_factory=dict)
-
-    def is_over(self, day: str) -> bool:
-        """`day` begins a new budget. A clock that steps back over midnight does not give the budget away a second time; one that
-        had been days ahead, and was set right, does not withhold it until then."""
-        return day > self.day or date.fromisoformat(day) + timedelta(days=1) < date.fromisoformat(self.day)
-
-
-@dataclass(slots=True)
 class Leftover:
     """A copy of a closed probe that still lies in a mailbox."""
 
@@ -97,10 +83,6 @@ class Leftover:
     sighted: Instant
 
 
-def utc_day(at: Instant) -> str:
-    return datetime.fromtimestamp(at.utc, UTC).strftime("%Y-%m-%d")
-
-
 @dataclass(slots=True)
 class World:
     """`seq` is the last fact folded: the place from which a restart reads on."""
@@ -110,7 +92,7 @@ class World:
     addressed: dict[MailboxName, list[ProbeId]] = field(default_factory=dict)  # the same probes by their mailbox
     mailboxes: dict[MailboxName, MailboxState] = field(default_factory=dict)
     routes: dict[str, RouteState] = field(default_factory=dict)
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = field(default_factory=Budget)  # of first attempts, whatever they are for
     leftovers: list[Leftover] = field(default_factory=list)
     paused: Paused | None = None
     started: Started | None = None
@@ -130,12 +112,6 @@ class World:
 
     def route(self, route: Route) -> RouteState:
         return self.routes.setdefault(str(route), RouteState())
-
-    def spent(self, day: str, path: PathName, mailbox: MailboxName) -> tuple[int, int]:
-        """Probes attempted on `day` on this path and to this mailbox."""
-        if self.budget.is_over(day):
-            return 0, 0
-        return self.budget.paths.get(path, 0), self.budget.mailboxes.get(mailbox, 0)
 
     def fold(self, entry: Entry) -> None:
         """Take in the next fact. Facts about a probe that is no longer known are ignored (it was closed, or retired)."""
@@ -198,7 +174,7 @@ class World:
         match fact:
             case Attempted():
                 if state.first_attempt is None:
-                    self._spend(fact.at, state.plan.route)
+                    self.budget.spend(fact.at, state.plan.route)
                 state.attempted(fact)
                 self.route(state.plan.route).submitted = fact.at
                 return
@@ -217,13 +193,6 @@ class World:
             case Withdrawn():
                 self._forget(fact.probe)
         state.outcome_seq = seq
-
-    def _spend(self, at: Instant, route: Route) -> None:
-        day = utc_day(at)
-        if self.budget.is_over(day):
-            self.budget = Budget(day)
-        self.budget.paths[route.path] = self.budget.paths.get(route.path, 0) + 1
-        self.budget.mailboxes[route.mailbox] = self.budget.mailboxes.get(route.mailbox, 0) + 1
 
     def _sighted(self, seq: int, fact: Sighted) -> None:
         if state := self.probes.get(fact.probe):

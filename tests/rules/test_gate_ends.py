@@ -11,8 +11,8 @@ from monitor.model.gate import BUILT_IN, GATE_VERDICT, QUICK, Because, GatePlan,
 from monitor.model.probe import MailboxName
 from monitor.model.verdict import Reason, Verdict
 from monitor.rules.gate.ends import BLIND_AFTER, FUTILE, MOST_ASKED, OWN_SHARE, PAUSED_AFTER, ROLLED_OUT_AFTER, UNSERVED, WORST
-from monitor.views.gates import GateBudget
-from tests.rules.gates import APP, BARE, GATE, GMAIL, NOON, OUTLOOK, SMALL, Play, app, at, bare
+from monitor.views.budget import Budget, utc_day
+from tests.rules.gates import APP, BARE, GATE, GMAIL, OUTLOOK, SMALL, Play, app, at, bare
 
 BOTH = (*GMAIL, *OUTLOOK)
 UNTIL = SMALL.timeout
@@ -20,8 +20,7 @@ UNTIL = SMALL.timeout
 
 def spent(play: Play, paths: int = 0, mailboxes: int = 0) -> None:
     """So many gate probes today on the application's path and to each mailbox."""
-    day = int(NOON // 86_400)
-    play.world.gates.budget = GateBudget(day, {APP: paths}, dict.fromkeys(map(MailboxName, BOTH), mailboxes))
+    play.world.gates.budget = Budget(utc_day(at(0)), {APP: paths}, dict.fromkeys(map(MailboxName, BOTH), mailboxes))
 
 
 class TestPass:

@@ -23,7 +23,7 @@ from monitor.views.gates import KEPT_BURST, Gates, GateState
 from tests.stages.house import RELAY, policy, seed
 from tests.views.life import NOON
 
-DAY = int(NOON // 86_400)
+YESTERDAY, TODAY = "2025-12-31", "2026-01-01"
 A, B, C = (GateId(f"gate-{letter}") for letter in "abc")
 
 
@@ -49,7 +49,7 @@ def planned(*times: float) -> Gates:
     return Gates(bursts={seed(1): [at(t) for t in times]})
 
 
-def spent(path: int = 0, mailbox: int = 0, day: int = DAY) -> Gates:
+def spent(path: int = 0, mailbox: int = 0, day: str = TODAY) -> Gates:
     gates = Gates()
     gates.budget.day, gates.budget.paths, gates.budget.mailboxes = day, {RELAY: path}, {seed(1): mailbox}
     return gates
@@ -103,7 +103,7 @@ class TestBudget:
         assert room.exhausted(route(3))
 
     def test_of_the_day(self) -> None:
-        assert taken(Room(spent(50, 20, DAY - 1), rules(), at(0))) == 6
+        assert taken(Room(spent(50, 20, YESTERDAY), rules(), at(0))) == 6
 
     @pytest.mark.parametrize(("share_", "budget", "probes"), [(0.5, 1, 0), (0.5, 3, 1), (0.29, 100, 29), (0.1, 30, 3), (1.0, 7, 7)])
     def test_whole_probes(self, share_: float, budget: int, probes: int) -> None:

@@ -21,9 +21,9 @@ from monitor.model.policy import Access
 from monitor.model.probe import PathName, ProbeId, Route
 from monitor.model.verdict import Reason
 from monitor.ports import JournalUnwritable
+from monitor.rules.gate.policies import changed
 from monitor.surface.api.gate_bodies import PolicyBody
 from monitor.surface.api.gates import LISTED, MAX_KEY
-from monitor.surface.api.overrides import changed
 from monitor.surface.api.waiting import MOST_WAITERS, PACE
 from monitor.views.gates import MOST_RUNNING, GateTrial
 from tests.stages.house import seed

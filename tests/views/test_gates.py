@@ -43,6 +43,7 @@ from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason
 from monitor.views import gates
+from monitor.views.budget import utc_day
 from monitor.views.gates import KEPT_BURST, KEPT_GATES, KEPT_TRIPS, KEPT_VERSIONS, GateState, GateTrial
 from monitor.views.world import World
 from tests.views.facts import facts_of
@@ -344,10 +345,8 @@ class TestBounds:
 
 
 class TestBudget:
-    DAY = int(NOON // DAY)
-
     def spent(self, told: World, day: int = 0, route: Route = GMAIL) -> tuple[int, int]:
-        return told.gates.budget.spent(self.DAY + day, route.path, route.mailbox)
+        return told.gates.budget.spent(utc_day(at(day * DAY)), route.path, route.mailbox)
 
     def test_counts_what_gates_planned_and_nothing_else(self) -> None:
         told = world(requested(), plan(1), plan(2, route=OUTLOOK), plan(3, of=""), plan(4, of=gate(7)))

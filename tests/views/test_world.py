@@ -27,9 +27,10 @@ from monitor.model.facts import (
 from monitor.model.mail import UNSAID, BlindCause, Mark, Placement
 from monitor.model.probe import PathName, ProbeId, Purpose, Route
 from monitor.model.verdict import Reason, Verdict
+from monitor.views.budget import utc_day
 from monitor.views.probes import MAX_SIGHTINGS
 from monitor.views.tripwires import Tripwires
-from monitor.views.world import MAX_JUMPS, World, utc_day
+from monitor.views.world import MAX_JUMPS, World
 from tests.views.life import HOLDING, OTHER, OWN, PATH, PROBE, ROUTE, Life, at, planned, sighted, submitted
 
 MIDNIGHT = 12 * 3600.0
@@ -58,46 +59,46 @@ class TestBudget:
         attempt(world, 1, 0)
         attempt(world, 2, 1, Route(PATH, OTHER))
         attempt(world, 3, 2, Route(PathName("smtp"), OWN))
-        assert world.spent(TODAY, PATH, OWN) == (2, 2)
-        assert world.spent(TODAY, PathName("smtp"), OTHER) == (1, 1)
-        assert world.spent(TODAY, PathName("other"), HOLDING) == (0, 0)
+        assert world.budget.spent(TODAY, PATH, OWN) == (2, 2)
+        assert world.budget.spent(TODAY, PathName("smtp"), OTHER) == (1, 1)
+        assert world.budget.spent(TODAY, PathName("other"), HOLDING) == (0, 0)
 
     def test_a_plan_costs_nothing_and_a_retry_costs_nothing_more(self) -> None:
-        assert Life().world.spent(TODAY, PATH, OWN) == (0, 0)
+        assert Life().world.budget.spent(TODAY, PATH, OWN) == (0, 0)
         life = Life().attempt(0).defer(1, 60).attempt(61).defer(62, 120).attempt(182)
-        assert life.world.spent(TODAY, PATH, OWN) == (1, 1)
+        assert life.world.budget.spent(TODAY, PATH, OWN) == (1, 1)
 
     def test_starts_anew_at_midnight_utc(self) -> None:
         world = World()
         attempt(world, 1, MIDNIGHT - 0.5)
-        assert world.spent(TODAY, PATH, OWN) == (1, 1)
-        assert world.spent(TOMORROW, PATH, OWN) == (0, 0)
+        assert world.budget.spent(TODAY, PATH, OWN) == (1, 1)
+        assert world.budget.spent(TOMORROW, PATH, OWN) == (0, 0)
         attempt(world, 2, MIDNIGHT)
-        assert world.spent(TOMORROW, PATH, OWN) == (1, 1)
+        assert world.budget.spent(TOMORROW, PATH, OWN) == (1, 1)
 
     def test_belongs_to_the_day_of_the_attempt_not_of_the_plan(self) -> None:
         life = Life(planned(MIDNIGHT - 1)).attempt(MIDNIGHT + 1)
-        assert life.world.spent(TOMORROW, PATH, OWN) == (1, 1)
+        assert life.world.budget.spent(TOMORROW, PATH, OWN) == (1, 1)
 
     def test_a_clock_that_steps_back_over_midnight_gives_nothing_away(self) -> None:
         world = World()
         for number in range(5):
             attempt(world, number, MIDNIGHT + number)
-        assert world.spent(TODAY, PATH, OWN) == (5, 5)
+        assert world.budget.spent(TODAY, PATH, OWN) == (5, 5)
         attempt(world, 9, MIDNIGHT - 60)
-        assert world.spent(TODAY, PATH, OWN) == (6, 6)
-        assert world.spent(TOMORROW, PATH, OWN) == (6, 6)
+        assert world.budget.spent(TODAY, PATH, OWN) == (6, 6)
+        assert world.budget.spent(TOMORROW, PATH, OWN) == (6, 6)
 
     def test_a_clock_that_was_years_ahead_does_not_withhold_the_budget_until_then(self) -> None:
         world = World()
         for number in range(5):
             attempt(world, number, 10 * 365 * 86_400.0)
-        assert world.spent(TODAY, PATH, OWN) == (0, 0)
+        assert world.budget.spent(TODAY, PATH, OWN) == (0, 0)
         attempt(world, 9, 0)
-        assert world.spent(TODAY, PATH, OWN) == (1, 1)
+        assert world.budget.spent(TODAY, PATH, OWN) == (1, 1)
 
     def test_nothing_attempted_yet(self) -> None:
-        assert World().spent(TODAY, PATH, OWN) == (0, 0)
+        assert World().budget.spent(TODAY, PATH, OWN) == (0, 0)
 
     def test_days_are_utc(self) -> None:
         assert [utc_day(at(seconds)) for seconds in (-MIDNIGHT - 1, -MIDNIGHT, MIDNIGHT - 1, MIDNIGHT)] == [
@@ -228,7 +229,7 @@ class TestProbes:
         assert world.probes == {}
         assert world.leftovers == []
         assert world.seq == 5
-        assert world.spent(TODAY, PATH, OWN) == (0, 0)
+        assert world.budget.spent(TODAY, PATH, OWN) == (0, 0)
 
     def test_route_instants(self) -> None:
         life = submitted().see(3)

@@ -9,27 +9,24 @@ import argparse
 import asyncio
 import concurrent.futures
 import dataclasses
-import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 from monitor.app import App, assembled
 from monitor.cli import UsageError
-from monitor.cli.configured import policy_of
+from monitor.cli.configured import own_state, policy_of
 from monitor.cli.gate.asked import Question
 from monitor.edge.daemon import DaemonError
 from monitor.edge.journal import JournalError
 from monitor.edge.ownership import MailboxOwned, OwnershipError
-from monitor.model.gate import BUILT_IN, GateId, GatePolicy, GatesPolicy
+from monitor.model.gate import GateId, GatePolicy, GatesPolicy
 from monitor.model.policy import Policy
 from monitor.model.verdict import Verdict
 from monitor.ports import JournalUnwritable
-from monitor.rules.gate.policies import named
+from monitor.rules.gate.policies import changed, named, there_are
 from monitor.rules.gate.request import AGAIN_AFTER, GateAsk, GateRefused, gate_id
-from monitor.surface.api.overrides import changed
 from monitor.surface.gate import gate_document
 from monitor.surface.gate.asking import begin, cancel
 
@@ -61,10 +58,7 @@ def opened(arguments: argparse.Namespace) -> Iterator[Local]:
 def _own(policy: Policy, arguments: argparse.Namespace) -> Policy:
     if arguments.environment and arguments.environment != policy.environment:
         raise UsageError(f"--environment {arguments.environment}: the configuration is of {policy.environment}; nothing was sent")
-    state = arguments.state_dir
-    if not state:
-        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        state = Path(base) / "mailcanary" / f"gate-{policy.environment}"
+    state = arguments.state_dir or own_state(policy, "gate")
     drain = min(policy.drain, DRAIN)
     return dataclasses.replace(policy, instance=f"{policy.instance}-gate", state_dir=str(state), drain=drain)
 
@@ -181,8 +175,7 @@ def _policy(question: Question, gates: GatesPolicy) -> GatePolicy:
     if not isinstance(policy, GatePolicy):
         known = named(policy or gates.default, gates)
         if known is None:
-            there = ", ".join(sorted({*BUILT_IN, *gates.policies}))
-            raise UsageError(f"--policy {policy}: no such policy is known; there are {there}")
+            raise UsageError(f"--policy {policy}: no such policy is known; there are {there_are(gates)}")
         policy = known
     return changed(
         policy,

@@ -9,6 +9,7 @@ from monitor.model.gate import GateId
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import MailboxName, PathName, Route
+from monitor.views.budget import utc_day
 from monitor.views.gates import KEPT_BURST, Gates, GateState
 
 
@@ -19,7 +20,7 @@ class Room:
         self._gates = gates
         self._policy = policy
         self._now = now
-        self._day = int(now.utc // 86_400)
+        self._day = utc_day(now)
         self._burst = min(policy.gates.burst, KEPT_BURST)
         self._taken: Counter[PathName | MailboxName] = Counter()
         self._full: set[MailboxName] = set()

@@ -203,7 +203,12 @@ def _answers(state: GateState, now: Instant, *, same: bool) -> bool:
         return False
     age = now.seconds_since(decision.at)
     # negative: the clock was set back while another process ran, and nobody knows how old it is
-    return 0 <= age < max(AGAIN_AFTER, state.request.policy.fresh_for if passed else 0.0)
+    return 0 <= age < (trusted_for(state.request.policy) if passed else AGAIN_AFTER)
+
+
+def trusted_for(policy: GatePolicy) -> float:
+    """Seconds for which a pass answers whoever asks again."""
+    return max(AGAIN_AFTER, policy.fresh_for)
 
 
 def _began(markers: Sequence[DeployMarked], now: Instant) -> Instant:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from monitor.desk import Desk
-from monitor.model.gate import BUILT_IN, GateId, GatePolicy
+from monitor.model.gate import GateId, GatePolicy
 from monitor.model.verdict import Verdict
-from monitor.rules.gate.policies import named
+from monitor.rules.gate.policies import changed, named, there_are
 from monitor.rules.gate.request import GateAsk, GateRefused, Refusal
 from monitor.rules.plain import plain
 from monitor.surface.api.bodies import seconds_in
 from monitor.surface.api.gate_bodies import CancelRequest, GateRequest, OverrideRequest
-from monitor.surface.api.overrides import changed
 from monitor.surface.api.replies import body_of
 from monitor.surface.api.waiting import LONGEST, Waiting
 from monitor.surface.gate import argo_body, gate_document, gate_row, junit, summary_markdown
@@ -157,8 +156,7 @@ def policy_called(desk: Desk, name: str | None) -> GatePolicy:
     gates = desk.policy.gates
     policy = named(name or gates.default, gates)
     if policy is None:
-        there = ", ".join(sorted({*BUILT_IN, *gates.policies}))
-        raise web.HTTPNotFound(text=f"no policy {plain((name or gates.default)[:MAX_ID])} is known; there are {there}")
+        raise web.HTTPNotFound(text=f"no policy {plain((name or gates.default)[:MAX_ID])} is known; there are {there_are(gates)}")
     return policy
 
 

@@ -123,8 +123,9 @@ def arm_rows(world: World, state: GateState, probes: Sorted) -> dict[str, list[d
             columns[arm][trial.route].append((SINCE, None))
         else:
             columns[arm][trial.route].append((_column(trial) if shown else "aside", trial.transit))
+    names = Names.of(state)
     for route, of in columns[Arm.CONTROL].items():
-        of += [(_column(trial), None) for trial in world.evidence.trials(str(route)) if _compared(trial, probes.homes[route], state)]
+        of += [(_column(trial), None) for trial in world.evidence.trials(str(route)) if _compared(trial, probes.homes[route], state, names)]
     return {arm.value: [_row(route, of) for route, of in routes.items() if of] for arm, routes in columns.items()}
 
 
@@ -133,13 +134,13 @@ def quantile(seconds: Sequence[float], share: float) -> float | None:
     return round(sorted(seconds)[math.ceil(share * len(seconds)) - 1], 3) if seconds else None
 
 
-def _compared(trial: Trial, home: Arm, state: GateState) -> bool:
+def _compared(trial: Trial, home: Arm, state: GateState, names: Names) -> bool:
     """It was sent since the deploy began, not for this gate, and judged before the decision."""
     if trial.probe in state.trials or trial.sent.seconds_since(state.requests[0].began) < 0:
         return False
     if (ended := state.decision) is not None and (trial.decided is None or trial.decided.seconds_since(ended.at) > 0):
         return False
-    return is_compared(trial, home, state.request, Names.of(state))
+    return is_compared(trial, home, state.request, names)
 
 
 def _row(route: Route, of: Sequence[tuple[str, float | None]]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from monitor.model.facts import GateOverridden
 from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
-from monitor.rules.gate.request import AGAIN_AFTER
+from monitor.rules.gate.request import trusted_for
 from monitor.rules.words import lapse
 from monitor.views.gates import Gates, GateState
 
@@ -44,7 +44,7 @@ def stale(state: GateState, now: Instant) -> str:
         return ""
     if state.spoiled:
         return "stale: it passed, and something that this rests on has turned bad since"
-    trusted = max(AGAIN_AFTER, state.request.policy.fresh_for)
+    trusted = trusted_for(state.request.policy)
     if 0 <= now.seconds_since(decision.at) < trusted:
         return ""
     return f"stale: it passed at {decision.at.iso()}, and its evidence is trusted for {lapse(trusted)}; ask anew"
