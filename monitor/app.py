@@ -23,6 +23,7 @@ from monitor.stages.annotate import Annotate
 from monitor.stages.gate import Gate
 from monitor.stages.heartbeat import Beat
 from monitor.stages.incident import Incident
+from monitor.stages.inspect import Inspect
 from monitor.stages.judge import Judge
 from monitor.stages.notify import Notify
 from monitor.stages.plan import Plan, StillPlanning
@@ -72,6 +73,7 @@ class App:
         self.tripwire = Tripwire(self.desk)
         self.incident = Incident(self.desk)
         self.gate = Gate(self.desk)
+        self.inspect = Inspect(self.desk, edges.resolver, edges.transport, edges.suffixes)
         self._channels = Channels(edges.channels)
         self.notify = Notify(self.desk, self._channels)
         self.beat = Beat(self.desk, edges.heartbeat, self._beaten)
@@ -112,6 +114,7 @@ class App:
                 "releasing": self._releasing,
             }
             if schedule:  # a one-shot run says what became of its probes, and pages nobody
+                loops["inspect"] = self.inspect.run
                 loops["incident"] = self.incident.run
                 loops["notify"] = self.notify.run
                 loops["heartbeat"] = self.beat.run
@@ -191,6 +194,7 @@ class App:
         await self.submit.reload(edges.submitters)
         self.beat.reload(edges.heartbeat)
         self.annotate.reload(edges.annotator)
+        self.inspect.reload(edges.resolver, edges.transport)
         self._part_with(one for name, one in running.channels.items() if edges.channels.get(name) is not one)
         self._part_with([running.heartbeat] if running.heartbeat and edges.heartbeat is not running.heartbeat else [])
         self._part_with([running.annotator] if running.annotator and edges.annotator is not running.annotator else [])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from monitor.model.deploy import Annotation, Drawn
+from monitor.model.dns import Answer, Question
 from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause, Folder, Look, Mark
 from monitor.model.notice import Notice, NotTold, Telling
 from monitor.model.secret import SecretRef
 from monitor.model.submission import Outcome, Submission
+from monitor.model.transport import Endpoint, TransportSeen
 
 
 class Clock(Protocol):
@@ -142,6 +144,34 @@ class Annotator(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Resolver(Protocol):
+    """Asks the DNS."""
+
+    async def resolve(self, questions: Sequence[Question], deadline: float) -> Mapping[Question, Answer]:
+        """An answer to each of them, asked in parallel, within `deadline` seconds in all. Never raises for anything that a server does: an
+        answer that did not come says why. Answers may come from a cache that keeps to their TTLs, but never to a question that names its
+        server."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TransportProbe(Protocol):
+    """Looks at mail servers from outside. Submits nothing."""
+
+    async def look(self, endpoints: Sequence[Endpoint], deadline: float) -> Mapping[Endpoint, TransportSeen]:
+        """What each of them shows, looked at in parallel, within `deadline` seconds in all. Never raises for anything that a peer does."""
+        ...
+
+
+class SuffixList(Protocol):
+    """The public suffix list (publicsuffix.org), by which receivers of RFC 7489 find organizational domains."""
+
+    def registrable(self, domain: str) -> str:
+        """The public suffix and one label more; empty when the domain is a public suffix itself."""
+        ...
 
 
 class JournalUnwritable(Exception):

@@ -18,7 +18,7 @@ from monitor.edge.smtp import SmtpSubmitter
 from monitor.edge.tls import TlsContexts
 from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
-from monitor.ports import Annotator, Channel, Clock, Entropy, Heartbeat, Mailbox, Secrets, Submitter
+from monitor.ports import Annotator, Channel, Clock, Entropy, Heartbeat, Mailbox, Resolver, Secrets, Submitter, SuffixList, TransportProbe
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,9 @@ class Edges:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
     annotator: Annotator | None = None
+    resolver: Resolver | None = None  # None: nothing is inspected
+    transport: TransportProbe | None = None
+    suffixes: SuffixList | None = None
     tls: TlsContexts = field(default_factory=TlsContexts)
 
 

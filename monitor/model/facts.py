@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitor.model.address import Address
+from monitor.model.checks import CheckId, CheckResult
 from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, GatePolicy, GateRoute
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
+from monitor.model.inspection import Cause, Drift, Facet
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
+from monitor.model.mailauth import DeliveredMail, MailProof
 from monitor.model.probe import Deadlines, Expectation, MailboxName, ProbeId, Purpose, RefundStory, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason, Symptom, Verdict
@@ -305,6 +308,47 @@ class CleanedUp:
     uid: int
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the first copy of a probe bears of its own proof; committed together with its sighting."""
+
+    at: Instant
+    probe: ProbeId
+    route: Route
+    mailbox: MailboxName
+    mail: DeliveredMail
+
+
+# --- writer: stages/inspect ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MailProved:
+    """We did on a delivered probe what its receiver did. `delivered`: seq of the fact that it rests on."""
+
+    at: Instant
+    probe: ProbeId
+    route: Route
+    delivered: int
+    proof: MailProof
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneObserved:
+    """One inspection of one domain. `results`: the findings; what passed stands in `passed` only by its id."""
+
+    at: Instant
+    domain: str
+    cause: Cause
+    results: tuple[CheckResult, ...]
+    passed: tuple[CheckId, ...]
+    facets: tuple[Facet, ...]
+    drifts: tuple[Drift, ...] = ()
+    asked: int = 0  # questions
+    failed: int = 0  # of them got no answer
+    blind: str = ""  # why nothing can be said at all: our resolvers do not answer
+
+
 # --- writer: stages/judge --------------------------------------------------------------------------------------------
 
 
@@ -513,6 +557,26 @@ class DeployMarked:
 
 
 @dataclass(frozen=True, slots=True)
+class Baselined:
+    """A person says that this is how a domain's zone is meant to be."""
+
+    at: Instant
+    domain: str
+    by: str
+    facets: tuple[Facet, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionAsked:
+    """A person wants a domain to be inspected now."""
+
+    at: Instant
+    domain: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateRequested:
     """One attempt of a gate. All that is needed to decide it, whatever the configuration becomes."""
 
@@ -565,6 +629,8 @@ ProbeFact = (
     | SubmitUnknown
     | SubmitError
     | Sighted
+    | Delivered
+    | MailProved
     | DsnReceived
     | CleanedUp
     | Judged
@@ -573,8 +639,9 @@ ProbeFact = (
 MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
 IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
 GateFact = GateRequested | GateProbing | GateDecided | GateCancelled | GateOverridden
+ZoneFact = ZoneObserved | Baselined | InspectionAsked
 AppFact = Started | Reloaded | ReloadRefused
-Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | Tripped | IncidentFact | GateFact | DeployMarked | Paused | Resumed
+Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | ZoneFact | Tripped | IncidentFact | GateFact | DeployMarked | Paused | Resumed
 
 KINDS: dict[str, type[Fact]] = {
     "started": Started,
@@ -591,6 +658,11 @@ KINDS: dict[str, type[Fact]] = {
     "submit_unknown": SubmitUnknown,
     "submit_error": SubmitError,
     "sighted": Sighted,
+    "delivered": Delivered,
+    "mail_proved": MailProved,
+    "zone_observed": ZoneObserved,
+    "baselined": Baselined,
+    "inspection_asked": InspectionAsked,
     "scanned": Scanned,
     "looked": Looked,
     "watch_blind": WatchBlind,

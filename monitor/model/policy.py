@@ -12,6 +12,7 @@ from enum import StrEnum
 from monitor.model.address import Address, SeedList
 from monitor.model.deploy import DeployHook, GrafanaPolicy
 from monitor.model.gate import GatesPolicy
+from monitor.model.inspection import InspectPolicy
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.model.secret import SecretRef
@@ -307,6 +308,7 @@ class Policy:
     gates: GatesPolicy = field(default_factory=GatesPolicy)
     deploy_hooks: Mapping[str, DeployHook] = field(default_factory=dict)
     grafana: GrafanaPolicy | None = None
+    inspect: InspectPolicy = field(default_factory=InspectPolicy)
 
     @property
     def seeds(self) -> SeedList:

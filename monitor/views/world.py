@@ -41,6 +41,7 @@ from monitor.views.incidents import Incidents
 from monitor.views.outbox import Outbox
 from monitor.views.probes import ProbeState
 from monitor.views.tripwires import Tripwires
+from monitor.views.zones import Zones
 
 MAX_JUMPS = 50
 MAX_LEFTOVERS = 20_000
@@ -102,6 +103,7 @@ class World:
     evidence: Evidence = field(default_factory=Evidence)
     tripwires: Tripwires = field(default_factory=Tripwires)
     gates: Gates = field(default_factory=Gates)
+    zones: Zones = field(default_factory=Zones)
 
     def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
         """The probes of this mailbox that are not closed, in the order of their planning."""
@@ -121,6 +123,7 @@ class World:
         self.evidence.fold(entry, self.probes.get(getattr(entry.fact, "probe", ProbeId(""))))
         self.tripwires.fold(entry)
         self.gates.fold(entry)
+        self.zones.fold(entry)
         match entry.fact:
             case ProbePlanned() as fact:
                 self._forget(fact.probe)
