@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monitor.model.checks import CheckId, CheckResult
+from monitor.model.checks import CheckResult
 from monitor.model.facts import Baselined, Delivered, Entry, InspectionAsked, MailProved, ZoneObserved
 from monitor.model.inspection import Drift, Facet
 from monitor.model.instant import Instant
 
 CONFIRM_AFTER = 60.0  # seconds between two observations that make a finding certain
+
+
+def finding_key(result: CheckResult) -> str:
+    """One check about one thing."""
+    return f"{result.check.value} {result.about}"
 
 
 @dataclass(slots=True)
@@ -31,7 +36,7 @@ class DomainState:
 
     last: ZoneObserved | None = None  # the latest that was not blind
     last_seq: int = 0
-    findings: dict[tuple[CheckId, str], FindingState] = field(default_factory=dict)
+    findings: dict[str, FindingState] = field(default_factory=dict)  # by finding_key
     baseline: tuple[Facet, ...] = ()  # approved, or else learned from the first complete inspection
     approved: Baselined | None = None
     drifts: list[Drift] = field(default_factory=list)  # the latest, oldest first; bounded
@@ -77,7 +82,7 @@ class Zones:
         known = state.findings
         state.findings = {}
         for result in fact.results:
-            key = (result.check, result.about)
+            key = finding_key(result)
             before = known.get(key)
             if before is None or before.result.status is not result.status:
                 state.findings[key] = FindingState(result, fact.at, fact.at, seq=seq)
