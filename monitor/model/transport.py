@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Service(StrEnum):
+class ServerKind(StrEnum):
+    """What a server speaks, and when it begins TLS."""
+
     MX = "mx"  # SMTP with STARTTLS, opportunistic
     SUBMISSION = "submission"  # SMTP with STARTTLS, required
     SUBMISSIONS = "submissions"  # SMTP with implicit TLS (RFC 8314)
@@ -29,7 +31,7 @@ class Reached(StrEnum):
 class Endpoint:
     """`host`: the name that the certificate has to bear; `address`: the IP address to connect to, empty: whatever `host` resolves to."""
 
-    service: Service
+    kind: ServerKind
     host: str
     port: int
     address: str = ""
