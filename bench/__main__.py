@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.audit import audit
 from bench.gate import gate
 from bench.page import page
 from bench.rows import Row, help_text, idle_sidecar, sighting, start, thousand_mailboxes, throughput
@@ -26,6 +27,7 @@ ROWS: dict[str, Callable[[], Coroutine[Any, Any, Row | list[Row]]]] = {
     "sidecar": idle_sidecar,
     "thousand": thousand_mailboxes,
     "gate": gate,
+    "audit": audit,
     "page": page,
     "soak": soak,
 }

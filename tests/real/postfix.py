@@ -2,6 +2,7 @@
 
     with Postfix({"mail.test": lmtp_port}, chain, expired, sasl) as postfix:
         postfix.smtp, postfix.submission, postfix.submissions, postfix.expired    # TCP ports on 127.0.0.1
+    postfix.border                                                            # smtp with STARTTLS
         postfix.treat("seed@mail.test", "REJECT not wanted")                      # any access(5) action, from the next RCPT TO on
         postfix.alias({"seed@mail.test": "other@mail.test"})                      # virtual(5), and a reload
         postfix.asked("seed@mail.test")                                           # who tried to mail it, and what was answered
@@ -25,7 +26,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,7 @@ queue_directory = {base}/queue
 data_directory = {base}/data
 maillog_file = {base}/maillog
 maillog_file_prefixes = {base}
-myhostname = mx.{domain}
+myhostname = {hostname}
 mydestination =
 local_recipient_maps =
 alias_maps =
@@ -79,11 +80,16 @@ smtpd_tls_security_level = may
 smtpd_tls_auth_only = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {sasl}
+smtpd_milters = {milters}
+non_smtpd_milters =
+milter_default_action = tempfail
+smtp_tls_security_level = may
 """
 
 _WITH_AUTH = "-o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject"
 _MASTER = f"""\
 {{smtp}} inet n - n - - smtpd -o smtpd_tls_security_level=none
+{{border}} inet n - n - - smtpd
 {{submission}} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt {_WITH_AUTH}
 {{submissions}} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes {_WITH_AUTH}
 {{expired}} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={{expired_chain}}
@@ -139,27 +145,48 @@ Action = str | Callable[[Asked, int], str]  # called with the request and how ma
 class Postfix:
     """One mail system. All methods block briefly."""
 
-    def __init__(self, domains: Mapping[str, int], chain: str, expired_chain: str, sasl: str) -> None:
+    def __init__(
+        self,
+        domains: Mapping[str, int],
+        chain: str,
+        expired_chain: str,
+        sasl: str,
+        hops: Mapping[str, int] | None = None,
+        milters: Sequence[int] = (),
+        hostname: str = "",
+    ) -> None:
+        """`domains`: domain -> LMTP port of who keeps its mailboxes; `hops`: domain -> SMTP port of the next hop, over TLS; `milters`:
+        ports of filters that see all that comes in."""
         _sweep()
         self.base = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.base.chmod(0o755)  # the postfix user must be able to pass through
         (self.base / "owner").write_text(str(os.getpid()))
         self._policy = _PolicyServer()
-        self.smtp, self.submission, self.submissions, self.expired = _free_ports(4)
+        self.smtp, self.submission, self.submissions, self.expired, self.border = _free_ports(5)
         self._process: subprocess.Popen[bytes] | None = None
         (self.base / "queue").mkdir()
         (self.base / "data").mkdir(mode=0o700)
         shutil.chown(self.base / "data", "postfix")
         (self.base / "virtual").touch()
-        (self.base / "transport").write_text("".join(f"{domain} lmtp:inet:{HOST}:{port}\n" for domain, port in domains.items()))
+        (self.base / "transport").write_text(
+            "".join(f"{domain} lmtp:inet:{HOST}:{port}\n" for domain, port in domains.items())
+            + "".join(f"{domain} smtp:[{HOST}]:{port}\n" for domain, port in (hops or {}).items())
+        )
         (self.base / "main.cf").write_text(
             _MAIN.format(
-                base=self.base, domain=next(iter(domains)), domains=", ".join(domains), policy=self._policy.port, chain=chain, sasl=sasl
+                base=self.base,
+                hostname=hostname or f"mx.{next(iter(domains))}",
+                domains=", ".join([*domains, *(hops or {})]),
+                policy=self._policy.port,
+                chain=chain,
+                sasl=sasl,
+                milters=", ".join(f"inet:{HOST}:{port}" for port in milters),
             )
         )
         (self.base / "master.cf").write_text(
             _MASTER.format(
                 smtp=f"{HOST}:{self.smtp}",
+                border=f"{HOST}:{self.border}",
                 submission=f"{HOST}:{self.submission}",
                 submissions=f"{HOST}:{self.submissions}",
                 expired=f"{HOST}:{self.expired}",
