@@ -3,9 +3,9 @@
 One lane has what mostly waits for servers, the other what mostly computes; with two cores neither keeps the other waiting. What a suite
 prints is shown when it is done.
 
-A suite is a folder of tests/, `house` the files directly in it, and `hostile` what is marked so anywhere: parsers of hostile text have a bound
-on their time in all. Non-zero when a test fails, when a suite is over its budget, or when it executes no test: a suite that silently runs
-nothing is how a green build lies. Only `real` may be skipped whole, and only outside CI.
+A suite is a folder of tests/, `house` the files directly in it, and `hostile` what is marked so anywhere: parsers of hostile text have one
+bound on their time in all. Non-zero when a test fails, when a suite is over its budget, or when it executes no test: a suite that silently
+runs nothing is how a green build lies. Only `real` may be skipped whole, and only outside CI.
 
     python .ci/suites.py [SUITE ...]          BUDGET_FACTOR=3 python .ci/suites.py
 """
