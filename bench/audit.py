@@ -24,8 +24,11 @@ from monitor.gathering import gather
 from monitor.model.checks import CheckResult
 from monitor.model.dns import Snapshot
 from monitor.model.inspection import Subject
-from monitor.rules.inspect import dmarc, inspect, mx, spf
+from monitor.rules.inspect import inspect
+from monitor.rules.inspect.dmarc import judge as dmarc_checks
+from monitor.rules.inspect.mx import judge as mx_checks
 from monitor.rules.inspect.scene import Scene
+from monitor.rules.inspect.spf import judge as spf_checks
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth.spf import check_host
 from tests.real.bind import Bind
@@ -77,7 +80,7 @@ def subject(domain: str) -> Subject:
 
 
 def same_checks(domain: str) -> Callable[[Lookup], tuple[CheckResult, ...]]:
-    families: tuple[Callable[[Scene], Iterator[CheckResult]], ...] = (spf.judge, dmarc.judge, mx.judge)
+    families: tuple[Callable[[Scene], Iterator[CheckResult]], ...] = (spf_checks, dmarc_checks, mx_checks)
 
     def rule(lookup: Lookup) -> tuple[CheckResult, ...]:
         scene = Scene(subject(domain), lookup, SUFFIXES)
@@ -117,7 +120,8 @@ async def audit() -> list[Row]:
 
 
 async def _one_by_one(port: int) -> tuple[list[float], list[float]]:
-    same, full = [], []
+    same: list[float] = []
+    full: list[float] = []
     for number in range(FEW):
         for rule, times in ((same_checks(f"d{number}.test"), same), (_whole(f"d{number}.test"), full)):
             asker = resolver(port)

@@ -40,8 +40,8 @@ class DkimSigner:
     def sign(self, message: bytes) -> bytes:
         """The message, lines ended by CRLF, with a DKIM-Signature field in front: rsa-sha256, relaxed/relaxed. From is signed once more
         than it is there, so that nobody can put a second one above it (section 8.15). Raises SecretError."""
-        import dkim  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
-        from dkim.crypto import parse_pem_private_key  # type: ignore[import-untyped]  # noqa: PLC0415
+        import dkim  # noqa: PLC0415 - see above
+        from dkim.crypto import parse_pem_private_key  # noqa: PLC0415
 
         key = self._key
         pem = self._secrets.read(key.key).replace("\r\n", "\n").encode()
