@@ -28,7 +28,7 @@ class Signature:
     selector: str  # s=
     algorithm: str  # a=
     value: bytes = field(default=b"", repr=False)  # b=
-    digest: bytes = field(default=b"", repr=False)  # of the canonical signed header data, by the hash of a=
+    digest: bytes = field(default=b"", repr=False)  # SHA-256 of the canonical signed header data; empty: not all of it was read
     body: BodyHash = BodyHash.MATCHES
     canonicalization: str = "simple/simple"  # c=
     identity: str = ""  # i=, quoted-printable decoded; its default where it is absent
@@ -85,6 +85,7 @@ class DeliveredMail:
     """All of a delivered message that its proof needs; a few kilobytes, without recipients or text."""
 
     author_domains: tuple[str, ...] = ()  # of the addresses in From, in order, A-labels
+    reply_domains: tuple[str, ...] = ()  # of the addresses in Reply-To
     envelope_domain: str = ""  # of Return-Path; empty: null or not said
     envelope_said: bool = False  # there is a Return-Path
     fields: tuple[tuple[str, int], ...] = ()  # how often each header field of interest stands there, lower case
@@ -95,6 +96,7 @@ class DeliveredMail:
     hops: tuple[Hop, ...] = ()  # topmost first, bounded
     border: Hop | None = None  # the hop at which the receiver took it from outside
     said: Authentication = UNSAID  # by the trusted Authentication-Results
+    arc_said: Authentication = UNSAID  # by the newest ARC-Authentication-Results, if it is theirs: counts only when the chain holds
     said_address: str = ""  # the client's IP address as they name it
     said_envelope: str = ""  # the domain of smtp.mailfrom as they name it
     untrusted: tuple[str, ...] = ()  # authserv-ids whose results we do not trust

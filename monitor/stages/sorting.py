@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 from monitor.desk import Desk
-from monitor.model.facts import DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray
+from monitor.model.facts import Delivered, DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray
 from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Copy, Placement
 from monitor.model.policy import MailboxPolicy, Role
 from monitor.model.probe import ProbeId
 from monitor.rules import judge, match, reading, token, tripwire
 from monitor.rules.mailauth import authres
+from monitor.rules.mailauth.delivered import read_proof
 from monitor.rules.reading import Reading
 from monitor.views.probes import ProbeState
 
 MAX_HELD = 100  # refund mail that waits for an answer to name it; beyond it mail becomes a stray at once
 MAX_AMOUNTS = 3  # of a stray that are kept
+MAX_LATEST = 100  # probes whose proof was read last
 SKEW = 300.0  # seconds between the server's clock and ours that are worth a note
 
 
@@ -36,6 +39,7 @@ class Sorter:
         self._desk = desk
         self._policy = policy
         self._held: dict[tuple[str, int, int], _Held] = {}
+        self._proved: deque[ProbeId] = deque(maxlen=MAX_LATEST)  # two copies may come in one look
 
     def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None, seen: Instant) -> list[Fact]:
         """The facts that a copy gives; none for unrelated mail, for a copy already sighted, and for one that is held."""
@@ -148,8 +152,19 @@ class Sorter:
                 auth=ours.auth,
                 internaldate=copy.internaldate,
                 notes=(*notes, *self._skew(held)),
-            )
+            ),
+            *self._delivered(held, state),
         ]
+
+    def _delivered(self, held: _Held, state: ProbeState) -> list[Fact]:
+        """What the first copy in its own mailbox bears of its own proof, if anybody will look at it."""
+        plan, copy, inspect = state.plan, held.copy, self._desk.policy.inspect
+        first = plan.route.mailbox == self._policy.name and not state.own() and plan.probe not in self._proved
+        if not first or not inspect.enabled or not inspect.domains:
+            return []
+        self._proved.append(plan.probe)
+        mail = read_proof(copy.raw, copy.truncated, self._policy.authserv_ids)
+        return [Delivered(held.seen, plan.probe, plan.route, self._policy.name, mail)]
 
     def _skew(self, held: _Held) -> tuple[str, ...]:
         stamped = held.copy.internaldate

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.model.mail import UNSAID, Authentication, AuthResult
-from monitor.rules.mailauth.authres import MAX_HEADERS, authentication, parse
+from monitor.rules.mailauth.authres import MAX_HEADERS, arc_results, authentication, parse, said
 
 PASS, FAIL, NONE, ABSENT = AuthResult.PASS, AuthResult.FAIL, AuthResult.NONE, AuthResult.ABSENT
 SOFTFAIL, NEUTRAL, POLICY = AuthResult.SOFTFAIL, AuthResult.NEUTRAL, AuthResult.POLICY
@@ -111,22 +111,62 @@ def test_authentication(headers: list[str], trusted: tuple[str, ...], expected: 
     assert authentication(headers, trusted) == expected
 
 
+@pytest.mark.parametrize(
+    ("headers", "unparsed"),
+    [
+        ([GMAIL, OUTLOOK, YAHOO, "mx; none", "mx; bimi=skipped", "mx; spf=splendid"], 0),
+        (["", "mx", "mx 1;", "mx; pass", "hello world", "()"], 6),
+        (["mx.example.org; spf=pass", "mx.example.org; gibberish"], 1),
+    ],
+)
+def test_what_cannot_be_read_is_counted(headers: list[str], unparsed: int) -> None:
+    assert said(headers, TRUSTED).unparsed == unparsed
+
+
+def test_strangers_are_named_once_and_in_order() -> None:
+    found = said(["evil; spf=pass", SPF_PASS, OUTLOOK, "evil; dkim=pass", "b; dkim=pass"], TRUSTED)
+    assert found.untrusted == ("evil", "", "b")
+    assert len(said(["x" * 5000 + "; spf=pass"], TRUSTED).untrusted[0]) <= 255
+
+
+@pytest.mark.parametrize(
+    ("value", "instance", "authserv_id", "spf"),
+    [
+        ("i=1; mx.google.com; spf=pass smtp.mailfrom=a@b.example", 1, "mx.google.com", PASS),
+        (" I = 12 ;mx.example.org; spf=fail", 12, "mx.example.org", FAIL),
+        ("i=2; spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=b.example; dkim=none", 2, "", PASS),
+        ("mx.example.org; spf=pass", 0, "mx.example.org", PASS),
+        ("i=x; mx.example.org; spf=pass", 0, "", PASS),
+        ("i=1", 1, "", None),
+        ("", 0, "", None),
+    ],
+)
+def test_arc_results(value: str, instance: int, authserv_id: str, spf: AuthResult | None) -> None:
+    found, header = arc_results(value)
+    assert (found, header.authserv_id, header.of("spf")) == (instance, authserv_id, spf)
+
+
+@pytest.mark.hostile
 @given(st.text(max_size=300))
 @settings(max_examples=300, deadline=None)
 def test_any_text(text: str) -> None:
     parse(text)
     authentication([text], ["*", text])
+    said([text, text], ["*"])
+    arc_results(text)
 
 
 SHREDS = [*("mx", ";", "=", " ", "(", ")", '"', "\\", "spf", "dkim", "dmarc", "pass", "fail", "none", "1", "/", ".", "header.d", "\n", "é")]
 
 
+@pytest.mark.hostile
 @given(st.lists(st.sampled_from(SHREDS), max_size=60).map("".join))
 @settings(max_examples=250, deadline=None)
 def test_any_heap_of_shreds(text: str) -> None:
     assert len(parse(text).results) <= 100
 
 
+@pytest.mark.hostile
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", ["(", ")", "(;", '"', '";', "\\", ";", "=", "a=", "a=b;", " ", "(\\", "(()();", "(()"])
 def test_no_shred_explodes(piece: str) -> None:
@@ -143,6 +183,7 @@ dmarc = st.builds("dmarc={}{} header.from={}".format, st.sampled_from(["pass", "
 valid = st.builds(lambda who, parts: "; ".join([who, *parts]), domains, st.lists(st.one_of(dkim, spf, dmarc), min_size=1, max_size=5))
 
 
+@pytest.mark.hostile
 @given(valid)
 @settings(max_examples=200, deadline=None)
 def test_the_oracle_agrees_on_valid_headers(value: str) -> None:

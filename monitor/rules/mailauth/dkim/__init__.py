@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from monitor.model.mailauth import Signature, SignatureProof
-from monitor.rules.lookup import Lookup
+from monitor.rules.mailauth.dkim import canonical
+from monitor.rules.mailauth.dkim.key import Key, read_key
+from monitor.rules.mailauth.dkim.signature import Content, Kind, parse_signatures, read_signature
+from monitor.rules.mailauth.dkim.verify import judged, key_name, restriction, verify
 
-__all__ = ["verify"]
-
-
-def verify(signature: Signature, lookup: Lookup, now: float) -> SignatureProof:
-    """What became of one signature. While the lookup is not complete the result is provisional (temperror)."""
-    raise NotImplementedError
+__all__ = [
+    "Content",
+    "Key",
+    "Kind",
+    "canonical",
+    "judged",
+    "key_name",
+    "parse_signatures",
+    "read_key",
+    "read_signature",
+    "restriction",
+    "verify",
+]
