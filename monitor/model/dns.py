@@ -63,7 +63,7 @@ class Answer:
     """What came back. `records` in presentation form, names in lower case without the final dot ("." for the root), in canonical order:
     TXT the strings of each record joined (bytes as Latin-1), MX `10 mx.example.com`, SOA `mname rname serial refresh retry expire minimum`,
     DS `tag algorithm digest-type digest`, DNSKEY `flags protocol algorithm tag`. A referral of a server that was asked directly for NS is
-    FOUND and not authoritative.
+    FOUND and not authoritative. A loop of CNAMEs is NODATA, and its chain leads back to a name that was there before.
     """
 
     question: Question

@@ -15,7 +15,7 @@ from monitor.model.address import Address
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, GatePolicy, GateRoute
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
-from monitor.model.inspection import Cause, Drift, Facet
+from monitor.model.inspection import Cause, Drift, Facet, KeyAge
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
 from monitor.model.mailauth import DeliveredMail, MailProof
@@ -331,6 +331,7 @@ class MailProved:
     route: Route
     delivered: int
     proof: MailProof
+    sent: float = 0.0  # first attempt, seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +348,10 @@ class ZoneObserved:
     asked: int = 0  # questions
     failed: int = 0  # of them got no answer
     blind: str = ""  # why nothing can be said at all: our resolvers do not answer
+    keys: tuple[KeyAge, ...] = ()
+    hardened: tuple[str, ...] = ()  # results (id and what it is about) that could not be tested for so long that they count as failed
+    learned: bool = False  # it holds facets that the baseline takes over, since nothing was known of them
+    same: bool = False  # results, passed, facets, keys and hardened are those of the fact before, and stand only there
 
 
 # --- writer: stages/judge --------------------------------------------------------------------------------------------

@@ -200,6 +200,7 @@ class Because(StrEnum):
     TRIPPED = "tripped"  # refund mail of ours in a tripwire mailbox
     REFUSED = "refused"  # by the relay or the application, where it was taken before this deploy
     STALLED = "stalled"  # overdue at several providers while the control arm arrives
+    FINDING = "finding"  # DNS or authentication of the sending domain broke after this deploy began
     BASELINE_BROKEN = "baseline_broken"  # the control arm fails too, and did before this deploy or does for one provider only
     UNOBSERVED = "unobserved"  # the version under test was never seen to serve a probe
     TOO_FEW = "too_few"  # the attempt's time was over before enough probes were resolved
@@ -217,6 +218,7 @@ GATE_VERDICT: dict[Because, Verdict] = {
     Because.TRIPPED: Verdict.FAIL,
     Because.REFUSED: Verdict.FAIL,
     Because.STALLED: Verdict.FAIL,
+    Because.FINDING: Verdict.FAIL,
     Because.BASELINE_BROKEN: Verdict.INCONCLUSIVE,
     Because.UNOBSERVED: Verdict.INCONCLUSIVE,
     Because.TOO_FEW: Verdict.INCONCLUSIVE,

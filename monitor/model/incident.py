@@ -22,6 +22,7 @@ class ScopeKind(StrEnum):
     PROVIDER = "provider"
     MAILBOX = "mailbox"
     DEPLOY = "deploy"  # no route: what a release gate holds
+    DOMAIN = "domain"  # no route either: a sending domain
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +30,7 @@ class Scope:
     """What an incident is about: the smallest description of where it fails when it opens. Never changes afterwards."""
 
     kind: ScopeKind
-    name: str = ""  # of the path, provider, mailbox or deploy; empty for all
+    name: str = ""  # of the path, provider, mailbox, deploy or domain; empty for all
 
     def __str__(self) -> str:
         return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
@@ -63,6 +64,7 @@ class Opening(StrEnum):
     BLIND = "blind"  # we cannot look, or cannot submit
     ITSELF = "itself"  # the monitor's own fault
     HELD = "held"  # a release gate did not pass
+    FINDING = "finding"  # two inspections of a domain agree that something is wrong
 
 
 class Layer(StrEnum):
@@ -85,8 +87,10 @@ class Diagnosis:
     summary: str  # one line: what broke, as the pattern shows it
     shows: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()  # in the two hours before: deploys, our configuration
+    changed: tuple[str, ...] = ()  # in the two hours before: deploys, our configuration, the zone
     next_step: str = ""
+    why: str = ""  # what the zone or our own proof of the mail says of it, in a clause that stands in the summary too
+    findings: tuple[str, ...] = ()  # of an incident of a domain: the findings told of so far, by their keys; bounded
 
 
 class Link(StrEnum):

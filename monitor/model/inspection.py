@@ -10,6 +10,8 @@ from monitor.model.checks import Gravity, Profile
 from monitor.model.mailauth import DeliveredMail, MailProof
 from monitor.model.transport import Endpoint
 
+MOST_DOMAINS = 500  # inspected by one instance: they are label values, and share one resolver
+
 
 @dataclass(frozen=True, slots=True)
 class DomainPolicy:
@@ -74,29 +76,6 @@ class KeyAge:
     testing_since: float | None = None  # t=y
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """All that one inspection of a domain is about. `now`: seconds since the epoch."""
-
-    domain: str
-    now: float
-    egress: tuple[str, ...] = ()  # declared, or else learned
-    declared: bool = False  # egress stands in the configuration or on the command line
-    observed: tuple[tuple[str, float], ...] = ()  # (address, last seen) of delivered mail
-    watched_since: float | None = None  # since when mail is observed
-    envelope: tuple[str, ...] = ()
-    helo: tuple[str, ...] = ()
-    selectors: tuple[Selector, ...] = ()
-    profiles: tuple[Profile, ...] = (Profile.GMAIL, Profile.YAHOO, Profile.OUTLOOK, Profile.APPLE)
-    mails: tuple[SeenMail, ...] = ()  # the latest of each route
-    keys: tuple[KeyAge, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()  # our own submission and IMAP services
-    recipients: tuple[str, ...] = ()
-    transport: bool = True
-    smtp_port: int = 25
-    private_addresses: bool = False
-
-
 class FacetKind(StrEnum):
     """What is compared with the baseline."""
 
@@ -120,6 +99,10 @@ class Facet:
     value: str
     ttl: int = 0
 
+    @property
+    def key(self) -> tuple[FacetKind, str]:
+        return self.kind, self.name
+
 
 class DriftState(StrEnum):
     PROPAGATING = "propagating"  # seen, and old answers may live until the old TTL is over
@@ -142,6 +125,42 @@ class Drift:
     first_seen: float
     until: float  # when every cache has the new one: first_seen + old TTL
     old_ttl: int = 0
+
+    @property
+    def key(self) -> tuple[FacetKind, str]:
+        return self.kind, self.name
+
+    @property
+    def stands(self) -> bool:
+        """The zone differs so now, and nobody has said that it is meant."""
+        return self.state is DriftState.PROPAGATING or self.state is DriftState.STANDING
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """All that one inspection of a domain is about. `now`: seconds since the epoch."""
+
+    domain: str
+    now: float
+    egress: tuple[str, ...] = ()  # declared, or else learned
+    declared: bool = False  # egress stands in the configuration or on the command line
+    observed: tuple[tuple[str, float], ...] = ()  # (address, last seen) of delivered mail
+    watched_since: float | None = None  # since when mail is observed
+    envelope: tuple[str, ...] = ()
+    helo: tuple[str, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    profiles: tuple[Profile, ...] = (Profile.GMAIL, Profile.YAHOO, Profile.OUTLOOK, Profile.APPLE)
+    mails: tuple[SeenMail, ...] = ()  # the latest of each route
+    keys: tuple[KeyAge, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()  # our own submission and IMAP services
+    recipients: tuple[str, ...] = ()
+    transport: bool = True
+    smtp_port: int = 25
+    private_addresses: bool = False
+    baseline: tuple[Facet, ...] = ()  # how the zone is meant to be; empty: not known yet
+    approved: float | None = None  # when a person said so; None: it was learned
+    facets: tuple[Facet, ...] = ()  # of the inspection before
+    drifts: tuple[Drift, ...] = ()  # known until now
 
 
 class Cause(StrEnum):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from monitor.model.checks import CheckId
+
 
 class Verdict(StrEnum):
     PASS = "pass"
@@ -78,6 +80,13 @@ class Symptom(StrEnum):
     MONITOR = "monitor"
     STRAY = "stray"  # refund mail that should not be: from no verdict on a probe, but from a tripwire
     GATE_HOLD = "gate_hold"  # from no verdict on a probe either, but from a gate's decision
+    AUTH_SPF = "auth_spf"  # this one and those below: from inspections of a sending domain, never from a probe
+    AUTH_DKIM = "auth_dkim"
+    AUTH_DMARC = "auth_dmarc"
+    DNS = "dns"
+    TLS = "tls"
+    DRIFT = "drift"
+    DNS_BLIND = "dns_blind"  # we cannot ask
 
 
 _TABLE: dict[Reason, tuple[Verdict, Symptom | None]] = {
@@ -107,3 +116,22 @@ _TABLE: dict[Reason, tuple[Verdict, Symptom | None]] = {
 }
 VERDICT_OF: dict[Reason, Verdict] = {reason: row[0] for reason, row in _TABLE.items()}
 SYMPTOM_OF: dict[Reason, Symptom | None] = {reason: row[1] for reason, row in _TABLE.items()}
+
+_FAMILIES: dict[str, Symptom | None] = {
+    "SPF": Symptom.AUTH_SPF,
+    "DKIM": Symptom.AUTH_DKIM,
+    "DMARC": Symptom.AUTH_DMARC,
+    "MX": Symptom.DNS,
+    "DNS": Symptom.DNS,
+    "IP": Symptom.DNS,  # reverse DNS, and the names that are given in EHLO
+    "TLS": Symptom.TLS,
+    "MSG": Symptom.CONTENT_WRONG,  # malformed mail is refused whatever the zone says: the template or the mailer has to be mended
+    # What a receiver wrote into the header. Where mail lands and whether it is authenticated has witnesses of its own - the folder, and our
+    # own proof - and no domain has to be mended for a field that we do not trust: shown by the audit, an incident never.
+    "AR": None,
+    "PLC": None,
+}
+_OF_THEIR_OWN = {CheckId.DNS_14: Symptom.DRIFT}
+SYMPTOM_OF_CHECK: dict[CheckId, Symptom | None] = {
+    check: _OF_THEIR_OWN.get(check, _FAMILIES[check.value.partition("-")[0]]) for check in CheckId
+}

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from monitor.model.dns import Answer, DnsFailure, Outcome, Question, RecordType, Snapshot
 from monitor.model.transport import Endpoint, Reached, TransportSeen
 
+_OVER = "one inspection has its bounds, in number and in time, and they are reached"
+
 
 class Lookup:
     """`closed`: nothing more will be fetched; what is not there has failed."""
@@ -32,7 +34,12 @@ class Lookup:
         if not _fits(question.name):
             return Answer(question, Outcome.NXDOMAIN, detail="no valid name (RFC 1035 section 2.3.4)")
         if self.closed:
-            return Answer(question, Outcome.FAILED, failure=DnsFailure.TOO_MUCH, detail="too many questions in one inspection")
+            return Answer(
+                question,
+                Outcome.FAILED,
+                failure=DnsFailure.TOO_MUCH,
+                detail=f"not asked: {_OVER}",
+            )
         self.wanted[question] = None
         return Answer(question, Outcome.FAILED, failure=DnsFailure.PENDING, detail="not asked yet")
 
@@ -41,7 +48,7 @@ class Lookup:
         if (known := self.seen.get(endpoint)) is not None:
             return known
         if self.closed:
-            return TransportSeen(endpoint, Reached.NOTHING, "too many servers in one inspection", transient=True)
+            return TransportSeen(endpoint, Reached.NOTHING, f"not looked at: {_OVER}", transient=True)
         self.unseen[endpoint] = None
         return TransportSeen(endpoint, Reached.NOTHING, "not looked at yet", transient=True, pending=True)
 

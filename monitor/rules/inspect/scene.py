@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monitor.model.inspection import Subject
+from monitor.model.inspection import Drift, Subject
 from monitor.ports import SuffixList
+from monitor.rules.inspect.drift import drift
+from monitor.rules.inspect.facets import Observation, observe
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth import dmarc, spf
 
@@ -20,6 +22,7 @@ class Scene:
     suffixes: SuffixList
     _spf: dict[tuple[str, str, str], spf.Evaluation] = field(default_factory=dict)
     _policies: dict[str, dmarc.Discovery] = field(default_factory=dict)
+    _observation: Observation | None = None
 
     def spf(self, address: str, domain: str, helo: str = "") -> spf.Evaluation:
         """check_host() for `postmaster@domain` from this address; evaluated once."""
@@ -33,6 +36,18 @@ class Scene:
         if domain not in self._policies:
             self._policies[domain] = dmarc.discover(self.lookup, domain)
         return self._policies[domain]
+
+    @property
+    def observation(self) -> Observation:
+        """The facets of the zone; observed once."""
+        if self._observation is None:
+            self._observation = observe(self.subject, self.lookup)
+        return self._observation
+
+    @property
+    def drifts(self) -> tuple[Drift, ...]:
+        """The differences between the zone and its baseline."""
+        return drift(self.subject.baseline, self.observation, self.subject, self.subject.drifts, self.subject.now)
 
     @property
     def envelope(self) -> tuple[str, ...]:

@@ -1,0 +1,64 @@
+"""DNS-08: DNSSEC, as our validating resolver sees it."""
+
+from __future__ import annotations
+
+from monitor.model.checks import CheckId, CheckResult, Gravity
+from monitor.model.dns import Answer, DnsFailure, RecordType
+from monitor.rules.inspect.authority import Zone
+from monitor.rules.inspect.scene import Scene
+from monitor.rules.inspect.zone.catalogue import CHECKS
+
+_DAY = 86_400.0
+_SOON = 3 * _DAY
+_OLD_ALGORITHMS = {"1": "RSAMD5", "3": "DSA", "5": "RSASHA1", "6": "DSA-NSEC3-SHA1", "7": "RSASHA1-NSEC3-SHA1"}
+_SHA1_DIGEST = "1"
+
+
+def judge(scene: Scene, zone: Zone, domains: tuple[str, ...]) -> CheckResult:
+    check, ask = CHECKS[CheckId.DNS_08], scene.lookup.ask
+    ds, keys = ask(zone.name, RecordType.DS), ask(zone.name, RecordType.DNSKEY)
+    mail = [ask(zone.name, RecordType.SOA)]
+    for domain in domains:
+        mail += [ask(domain, RecordType.MX), ask(domain, RecordType.TXT), ask(f"_dmarc.{domain}", RecordType.TXT)]
+    answers = [ds, keys, *mail]
+    if bogus := next((answer for answer in answers if answer.failure is DnsFailure.BOGUS), None):
+        return check.failed(
+            zone.name, f"{bogus.question} is bogus: {bogus.detail}", mend="sign the zone again, or take the DS out of the parent"
+        )
+    if failed := next((answer for answer in answers if answer.failed), None):
+        return check.unknown(zone.name, f"{failed.question}: {failed.detail}")
+    if not ds.found:
+        return check.noted(zone.name, "not signed: nobody can tell forged answers from ours")
+    record = "; ".join(ds.records)
+    if not keys.found:
+        return check.failed(
+            zone.name, "the parent has a DS, and the zone has no DNSKEY", record, "publish the keys, or take the DS out of the parent"
+        )
+    if not all(answer.authentic for answer in (ds, mail[0])):
+        return check.unknown(zone.name, "it is signed, but our resolver does not validate", "ask a validating resolver: inspect.resolvers")
+    return _expiry(scene, zone, mail, record) or _strength(zone, ds) or check.passed(zone.name, "signed, and the chain is valid", record)
+
+
+def _expiry(scene: Scene, zone: Zone, answers: list[Answer], record: str) -> CheckResult | None:
+    ends = [answer.signed_until for answer in answers if answer.signed_until > 0]
+    left = min(ends) - scene.subject.now if ends else _SOON
+    if left >= _SOON:
+        return None
+    saw = f"its signatures end in {max(left, 0) / 3600:.0f} hours" if left > 0 else "its signatures have ended"
+    gravity = Gravity.CRITICAL if left < _DAY else Gravity.ERROR
+    return CHECKS[CheckId.DNS_08].failed(zone.name, saw, record, "let the signer run again, and see why it stopped", gravity=gravity)
+
+
+def _strength(zone: Zone, ds: Answer) -> CheckResult | None:
+    for record in ds.records:
+        fields = record.split()
+        if len(fields) < 3:
+            continue
+        if fields[1] in _OLD_ALGORITHMS:
+            saw = f"algorithm {fields[1]} ({_OLD_ALGORITHMS[fields[1]]}) is not to be used any more"
+            return CHECKS[CheckId.DNS_08].warned(zone.name, saw, record, "roll over to algorithm 13 (ECDSA P-256)")
+        if fields[2] == _SHA1_DIGEST and len(ds.records) == 1:
+            return CHECKS[CheckId.DNS_08].warned(
+                zone.name, "its only DS has a SHA-1 digest", record, "publish a DS of digest type 2 in the parent"
+            )
+    return None
