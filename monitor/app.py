@@ -17,7 +17,7 @@ from monitor.model.facts import Reloaded, ReloadRefused, Started
 from monitor.model.instant import Instant
 from monitor.model.policy import MailboxPolicy, Policy, SigningKey
 from monitor.model.probe import MailboxName, ProbeId
-from monitor.ports import Annotator, Channel, Heartbeat, JournalUnwritable
+from monitor.ports import Annotator, Channel, Heartbeat, JournalUnwritable, Resolver
 from monitor.rules import reload
 from monitor.stages.annotate import Annotate
 from monitor.stages.gate import Gate
@@ -194,10 +194,11 @@ class App:
         await self.submit.reload(edges.submitters)
         self.beat.reload(edges.heartbeat)
         self.annotate.reload(edges.annotator)
-        self.inspect.reload(edges.resolver, edges.transport)
+        self.inspect.reload(edges.resolver, edges.transport, edges.suffixes)
         self._part_with(one for name, one in running.channels.items() if edges.channels.get(name) is not one)
         self._part_with([running.heartbeat] if running.heartbeat and edges.heartbeat is not running.heartbeat else [])
         self._part_with([running.annotator] if running.annotator and edges.annotator is not running.annotator else [])
+        self._part_with([running.resolver] if running.resolver and edges.resolver is not running.resolver else [])
         await self.watch.end(name for name in removed if name not in self._held)
         self._give_back(before)
         self._watch_new()
@@ -254,8 +255,8 @@ class App:
                 if (box.host, box.port, box.username) not in kept:
                     self._ownership.release(box.host, box.port, box.username)
 
-    def _part_with(self, replaced: Iterable[Channel | Heartbeat | Annotator]) -> None:
-        async def close(one: Channel | Heartbeat | Annotator) -> None:
+    def _part_with(self, replaced: Iterable[Channel | Heartbeat | Annotator | Resolver]) -> None:
+        async def close(one: Channel | Heartbeat | Annotator | Resolver) -> None:
             try:
                 await self.edges.clock.sleep(FAREWELL)
             finally:
@@ -315,6 +316,8 @@ class App:
             await self.edges.heartbeat.close()
         if self.edges.annotator is not None:
             await self.edges.annotator.close()
+        if self.edges.resolver is not None:
+            await self.edges.resolver.close()
         with contextlib.suppress(JournalUnwritable):
             await self._snapshot()
         await self.journal.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from monitor.model.dns import Answer, Question
-from monitor.model.transport import Endpoint, TransportSeen
+from monitor.model.transport import Endpoint, Reached, TransportSeen
 from monitor.ports import Resolver, TransportProbe
 from monitor.rules.lookup import Lookup
 
@@ -34,15 +34,14 @@ async def gather(rule: Callable[[Lookup], T], resolver: Resolver, transport: Tra
             break
         fetched, looked = await asyncio.gather(
             resolver.resolve(tuple(lookup.wanted), left),
-            transport.look(tuple(lookup.unseen), left) if transport is not None else _nothing(),
+            transport.look(tuple(lookup.unseen), left) if transport is not None else _not_looked(lookup.unseen),
         )
         answers |= fetched
         seen |= looked
-        if transport is None and lookup.unseen and not lookup.wanted:
-            break
     lookup = Lookup(answers, seen, closed=True)
     return rule(lookup), lookup
 
 
-async def _nothing() -> dict[Endpoint, TransportSeen]:
-    return {}
+async def _not_looked(endpoints: Iterable[Endpoint]) -> dict[Endpoint, TransportSeen]:
+    why = "mail servers are not looked at: inspect.transport is false"
+    return {endpoint: TransportSeen(endpoint, Reached.NOTHING, why, transient=True) for endpoint in endpoints}

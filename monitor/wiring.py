@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from monitor.edge.channels import build as build_channels
 from monitor.edge.clock import SystemClock
 from monitor.edge.command import CommandSubmitter
+from monitor.edge.dns import DnsResolver
 from monitor.edge.entropy import SystemEntropy
 from monitor.edge.grafana import Grafana
 from monitor.edge.heartbeat import HttpHeartbeat
@@ -15,10 +16,15 @@ from monitor.edge.http import HttpSubmitter
 from monitor.edge.imap import ImapMailbox
 from monitor.edge.secret import SystemSecrets
 from monitor.edge.smtp import SmtpSubmitter
+from monitor.edge.suffixes import PublicSuffixes
 from monitor.edge.tls import TlsContexts
+from monitor.edge.transport import MailServerProbe
+from monitor.model.inspection import InspectPolicy
 from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
 from monitor.ports import Annotator, Channel, Clock, Entropy, Heartbeat, Mailbox, Resolver, Secrets, Submitter, SuffixList, TransportProbe
+
+LOOK_WITHIN = 20.0  # seconds for one mail server
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,17 @@ def build_edges(policy: Policy, before: Edges | None = None) -> Edges:
     channels = build_channels(policy.notify, secrets, tls.get, base.clock)
     heartbeat = HttpHeartbeat(policy.heartbeat, secrets, tls.get) if policy.heartbeat else None
     annotator = Grafana(policy.grafana, secrets, tls.get) if policy.grafana else None
-    return replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat, annotator=annotator)
+    made = replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat, annotator=annotator)
+    return with_dns(made, policy.inspect)
+
+
+def with_dns(edges: Edges, inspect: InspectPolicy) -> Edges:
+    """The same, with what inspections need: nothing where nothing is inspected."""
+    if not inspect.enabled or not inspect.domains:
+        return replace(edges, resolver=None, transport=None)
+    resolver = DnsResolver(inspect.resolvers, inspect.timeout, inspect.port, edges.clock)
+    transport = MailServerProbe(LOOK_WITHIN, edges.clock) if inspect.transport else None
+    return replace(edges, resolver=resolver, transport=transport, suffixes=edges.suffixes or PublicSuffixes())
 
 
 def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges: Edges, new: Policy, fresh: Edges) -> Edges:
@@ -74,6 +90,10 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
     def same_channel(name: str) -> bool:
         return old.notify.channels.get(name) == new.notify.channels[name]
 
+    def same_dns(one: InspectPolicy) -> tuple[object, ...]:
+        return one.enabled and bool(one.domains), one.resolvers, one.timeout, one.port, one.transport
+
+    asks_the_same = same_dns(old.inspect) == same_dns(new.inspect)
     return replace(
         fresh,
         submitters={name: edges.submitters[name] if same_path(name) else one for name, one in fresh.submitters.items()},
@@ -81,6 +101,8 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
         channels={name: edges.channels[name] if same_channel(name) else one for name, one in fresh.channels.items()},
         heartbeat=edges.heartbeat if old.heartbeat == new.heartbeat else fresh.heartbeat,
         annotator=edges.annotator if old.grafana == new.grafana else fresh.annotator,
+        resolver=edges.resolver if asks_the_same else fresh.resolver,
+        transport=edges.transport if asks_the_same else fresh.transport,
     )
 
 

@@ -46,6 +46,7 @@ def changes(old: Policy, new: Policy) -> tuple[str, ...]:
     lines += _members("channel", old.notify.channels, new.notify.channels)
     lines += _members("gate policy", old.gates.policies, new.gates.policies)
     lines += _members("deploy hook", old.deploy_hooks, new.deploy_hooks)
+    lines += _members("inspected domain", old.inspect.domains, new.inspect.domains)
     if len(lines) > MAX_CHANGES:
         return (*lines[: MAX_CHANGES - 1], f"and {len(lines) - MAX_CHANGES + 1} more")
     return tuple(lines)
@@ -93,8 +94,9 @@ def _sections(old: Policy, new: Policy) -> list[str]:
         lines.append(f"signing keys: {counts or 'order changed'}")
     if old.listen.tokens != new.listen.tokens:
         lines.append("listen.tokens changed")
-    for name in ("watch", "retention", "incidents", "gates"):
-        lines += [f"{name}.{key} changed" for key in _differing(getattr(old, name), getattr(new, name)) if key != "policies"]
+    for name in ("watch", "retention", "incidents", "gates", "inspect"):
+        inner = _differing(getattr(old, name), getattr(new, name))
+        lines += [f"{name}.{key} changed" for key in inner if key not in ("policies", "domains")]
     lines += [f"{name} changed" for name in ("drain", "sending_domains") if getattr(old, name) != getattr(new, name)]
     if old.heartbeat != new.heartbeat:
         lines.append(f"heartbeat {_verb(old.heartbeat, new.heartbeat)}")

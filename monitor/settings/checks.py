@@ -18,6 +18,7 @@ from monitor.settings.deploy_checks import check_deploys
 from monitor.settings.faults import KeyPath
 from monitor.settings.gate_policies import check_gates
 from monitor.settings.http_values import must_be_hidden, must_be_secret
+from monitor.settings.inspect_checks import check_inspect
 from monitor.settings.mail_shape import CommandShape, HttpShape, MailboxShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import check_heartbeat, check_notify
 from monitor.settings.report import Report
@@ -64,6 +65,8 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
         check_notify(settings.notify, report)
     check_heartbeat(settings.heartbeat, report)
     check_deploys(settings.deploys, report)
+    if ("inspect",) not in broken:
+        check_inspect(settings.inspect, data.get("inspect") or {}, report)
     if not broken:
         check_gates(settings, routes, report)
     if not broken:

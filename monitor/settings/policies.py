@@ -44,6 +44,7 @@ from monitor.ports import Secrets
 from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath
 from monitor.settings.gate_policies import gates_policy
+from monitor.settings.inspect_policies import inspect_policy
 from monitor.settings.mail_shape import CommandShape, HttpShape, LocaleShape, MailboxShape, PathShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import told
 from monitor.settings.notify_shape import AlertmanagerShape, ChannelShape, WebhookShape
@@ -86,8 +87,9 @@ class Maker:
         incidents = IncidentPolicy(**{key: getattr(settings.incidents, key) for key in type(settings.incidents).model_fields})
         notify, heartbeat, domains = self._notify(), self._heartbeat(), self._sending_domains()
         gates, hooks, grafana = gates_policy(settings.gates), self._deploy_hooks(), self._grafana()
+        inspect = inspect_policy(settings.inspect, domains)
         sections = (listen, paths, boxes, made, watch, retention, settings.drain, domains, incidents, notify, heartbeat)
-        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections, gates, hooks, grafana)
+        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections, gates, hooks, grafana, inspect)
         return Policy(
             environment=settings.environment,
             instance=settings.instance,
@@ -108,6 +110,7 @@ class Maker:
             gates=gates,
             deploy_hooks=MappingProxyType(hooks),
             grafana=grafana,
+            inspect=inspect,
         )
 
     def _keys(self) -> list[SigningKey]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from monitor.settings.addresses import DomainName, Host
 from monitor.settings.deploys_shape import DeploysShape
 from monitor.settings.gates_shape import GatesShape
+from monitor.settings.inspect_shape import InspectShape
 from monitor.settings.mail_shape import MailboxShape, PathShape
 from monitor.settings.notify_shape import HeartbeatShape, IncidentsShape, NotifyShape
 from monitor.settings.scalars import Budget, Hidden, Name, Percent, Port, Size, Span, Text, Whole
@@ -160,6 +161,7 @@ class Settings(Section):
         default_factory=GatesShape, description="What a release gate demands, and what gates may use of mailboxes and budgets."
     )
     deploys: DeploysShape = Field(default_factory=DeploysShape, description="Where deploys are heard of and shown.")
+    inspect: InspectShape = Field(default_factory=InspectShape, description="How the zones of the sending domains are inspected.")
     listen: ListenShape = Field(default_factory=ListenShape, description="Where /metrics, /livez, /readyz and /v1 answer.")
     state_dir: Text = optional("Directory of the journal, mode 0700; relative to this file.", "/var/lib/mailcanary")
     drain: Annotated[float, Span("0s", "10m")] = optional("How long SIGTERM waits for running submissions.", "20s")

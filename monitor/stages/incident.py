@@ -12,8 +12,10 @@ from monitor.model.facts import (
     Entry,
     GateDecided,
     GateOverridden,
+    InspectionAsked,
     Judged,
     Looked,
+    MailProved,
     ResolveAsked,
     SubmitError,
     Transition,
@@ -21,6 +23,7 @@ from monitor.model.facts import (
     WatchBlind,
     WatchRestored,
     Withheld,
+    ZoneObserved,
 )
 from monitor.model.incident import Phase
 from monitor.model.policy import Policy
@@ -29,7 +32,19 @@ from monitor.rules.incident import Layout, decide
 
 IDLE = 3600.0
 TOLD = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING, Phase.RESOLVED})  # people hear of it: it must survive the machine
-_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld, GateDecided, GateOverridden)
+_MATTERS = (
+    Acknowledged,
+    ResolveAsked,
+    Tripped,
+    WatchBlind,
+    WatchRestored,
+    Withheld,
+    GateDecided,
+    GateOverridden,
+    ZoneObserved,
+    MailProved,
+    InspectionAsked,
+)
 
 
 class Incident:

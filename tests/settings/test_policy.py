@@ -415,6 +415,7 @@ def test_hash(read, tmp_path):
         ("", "gates: {policy: deep}\n"), ("", "gates: {burst: 7}\n"), ("", "gates: {policies: {a: {like: quick}}}\n"), ("", "gates: {policies: {a: {settle: 3s}}}\n"),
         ("", "deploys: {webhooks: {a: {deploy: /id, phase: /p, start: [x]}}}\n"), ("", "deploys: {webhooks: {a: {deploy: /id, phase: /p, finish: [x]}}}\n"),
         ("", "deploys: {grafana: {url: 'https://g.example.com', token: {env: KEY}}}\n"),
+        ("", "inspect: {every: 1h}\n"), ("", "inspect: {domains: {example.com: {egress: ['192.0.2.1']}}}\n"),
         (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n"), (AUTHOR, AUTHOR + "    username: u\n    password: {env: GMAIL}\n    login: xoauth2\n"),
     ]  # fmt: skip
     hashes = {read(changed(one)).policy.policy_hash for one in changes} | {base.policy_hash}

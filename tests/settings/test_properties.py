@@ -52,6 +52,11 @@ TREE["gates"] = {
     "policies": {"own": {"like": "quick", "steps": [{"probes": 10, "accept": 0}, {"probes": 20, "accept": 1}], "reject": 2, "routes": ["relay"]},
                  "fine": {"sequential": {"good": "0.5%", "bad": "5%", "most": 300}, "timeout": "1h", "trust_target": True, "control": "none"}},
 }  # fmt: skip
+TREE["inspect"] = {
+    "every": "15m",
+    "resolvers": ["192.0.2.53:5353"],
+    "domains": {"shop.example": {"egress": ["192.0.2.1"], "selectors": ["s1"]}},
+}
 TREE["deploys"] = {
     "webhooks": {"ship": {"deploy": "/id", "phase": "/status", "start": ["pending"], "finish": ["ok"], "at": "/at"}},
     "grafana": {"url": "https://grafana.example.com", "token": {"env": "KEY"}},

@@ -82,6 +82,7 @@ def test_the_comments_are_true(tmp_path):
     assert (full.watch, full.retention, full.drain, full.state_dir) == (base.watch, base.retention, base.drain, base.state_dir)
     assert (full.listen.host, full.listen.port) == (base.listen.host, base.listen.port)
     assert (full.incidents, full.sending_domains) == (base.incidents, base.sending_domains)
+    assert replace(full.inspect, domains={}) == replace(base.inspect, domains={})
     assert (full.notify.fallback_after, full.notify.give_up_after) == (base.notify.fallback_after, base.notify.give_up_after)
     assert full.heartbeat is not None and full.heartbeat.every == 60
     assert replace(full.gates, policies={}) == base.gates == GatesPolicy()

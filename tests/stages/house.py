@@ -61,6 +61,7 @@ def policy(directory: Path, seeds: int = 1, holding: bool = False, **changes: An
         "signing": {"keys": [{"number": 1, "secret": {"env": "KEY"}}]},
         "paths": {RELAY: {"kind": "smtp", "host": "relay.test", "author": "refunds@shop.test"}},
         "mailboxes": boxes,
+        "inspect": {"enabled": False},
     }
     _merge(tree, changes)
     file = directory / "mailcanary.yaml"

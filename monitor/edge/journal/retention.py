@@ -17,8 +17,8 @@ DAY = 86_400.0
 _REST = 7 * DAY  # seconds after which no verdict is given any more that could rest on a fact: longer than any watch window
 
 # what only the views needed; a mark that is gone means that a folder is read again from the oldest open probe on
-_FLEETING = ("looked", "scanned", "foreign", "clock_jumped", "watch_blind", "watch_restored", "started")
-_TOLD = ("stray", "tripped", "deploy_marked", "reloaded", "reload_refused")  # by themselves, as long as failures
+_FLEETING = ("looked", "scanned", "foreign", "clock_jumped", "watch_blind", "watch_restored", "started", "zone_observed")
+_TOLD = ("stray", "tripped", "deploy_marked", "reloaded", "reload_refused", "inspection_asked")  # by themselves, as long as failures
 _INCIDENT = ("transition", "notified", "notify_failed", "acknowledged", "silenced", "resolve_asked", "noted")  # the whole story or nothing
 _GATE = ("gate_requested", "gate_probing", "gate_decided", "gate_cancelled", "gate_overridden")  # likewise
 
@@ -39,6 +39,9 @@ _RUNNING = """SELECT key FROM facts AS r WHERE kind = 'gate_requested' GROUP BY 
 # the gate that asked for probe f, if that gate is still told of
 _ASKER = """SELECT g.key FROM facts AS p CROSS JOIN facts AS g ON g.key = json_extract(CAST(p.body AS TEXT), '$.gate')
   WHERE p.key = f.key AND +p.kind = 'probe_planned' AND +g.kind = 'gate_requested'"""
+
+# what a zone's baseline was learned from; without it a change of last month would be how the zone is meant to be
+_BASELINE = "kind = 'zone_observed' AND json_extract(CAST(body AS TEXT), '$.learned') = 1"
 
 _PASSES = f"""
 SELECT key FROM facts AS f WHERE kind = 'judged' AND at < :before AND json_extract(CAST(body AS TEXT), '$.revision') = 0
@@ -130,7 +133,8 @@ def _delete_told(db: sqlite3.Connection, before: float) -> int:
 
 def _delete_fleeting(db: sqlite3.Connection, before: float, sweep: Sweep) -> int:
     """The next of them, but for those that a verdict which is kept, or an open incident, rests on."""
-    found = f"SELECT seq, at FROM facts WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+    found = f"""SELECT seq, at FROM facts WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? AND NOT ({_BASELINE})
+      ORDER BY seq LIMIT ?"""  # noqa: S608
     rows = db.execute(found, (*_FLEETING, before, sweep.after, STEP * 10)).fetchall()
     if not rows:
         return 0

@@ -23,8 +23,10 @@ from monitor.model.facts import (
     Transition,
     Tripped,
     WatchBlind,
+    ZoneObserved,
 )
 from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Phase, Severity
+from monitor.model.inspection import Cause, Facet, FacetKind
 from monitor.model.mail import BlindCause
 from monitor.model.probe import Purpose
 from monitor.model.verdict import Reason, Symptom
@@ -155,10 +157,23 @@ async def test_many_that_are_kept_do_not_hide_those_that_go(kept: Kept) -> None:
     assert kept.rows("kind").count("looked") == many
 
 
+async def test_what_a_baseline_was_learned_from_stays(kept: Kept) -> None:
+    """Or the first observation that is left would be how the zone is meant to be, whatever was wrong with it."""
+
+    def seen(days: float, value: str, learned: bool = False) -> ZoneObserved:
+        return ZoneObserved(ago(days), "shop.test", Cause.SCHEDULE, (), (), (Facet(FacetKind.MX, "shop.test", value),), learned=learned)
+
+    await kept.journal.append([seen(100, "good", learned=True), seen(99, "good"), seen(98, "bad"), seen(1, "bad")])
+    await kept.retire()
+    assert kept.rows("seq") == [1, 4]  # type: ignore[comparison-overlap]
+    await kept.retire(replace(KEEP, max_bytes=1))
+    assert kept.rows("seq") == [1]  # type: ignore[comparison-overlap]
+
+
 def test_every_kind_of_fact_has_a_time() -> None:
     """A new kind must be given one, or the journal grows for ever."""
     from monitor.model.facts import KINDS, ProbeFact
 
     by_probe = {kind for kind, cls in KINDS.items() if cls in ProbeFact.__args__}
     known = {*retention._FLEETING, *retention._TOLD, *retention._INCIDENT, *retention._GATE, *by_probe}
-    assert set(KINDS) - known == {"paused", "resumed"}, "what people did by hand stays"
+    assert set(KINDS) - known == {"paused", "resumed", "baselined"}, "what people did by hand stays"
