@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 
 from monitor.model.facts import Transition
-from monitor.model.incident import EVERYWHERE, IncidentId, Phase, ScopeKind, Severity
+from monitor.model.incident import EVERYWHERE, IncidentId, Opening, Phase, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice
 from monitor.model.policy import Policy
@@ -27,6 +27,7 @@ LONGEST_LINK = 300  # a longer one stands beside the text only
 KEPT_FREE = 260  # for what broke, before a link to the incident or the dedup key gets room
 SHORTEST_CUT = 48  # a line that had to be cut keeps so much
 SHOWN = 4  # providers of a title
+BETTER_KNOWN = "nothing more fails than told before, but now it is known why"  # the note of a transition that tells only that
 
 TITLES: dict[Symptom, str] = {
     Symptom.DELIVERY_MISSING: "Refund confirmations not arriving",
@@ -47,6 +48,13 @@ TITLES: dict[Symptom, str] = {
     Symptom.MONITOR: "The monitor itself is in trouble",
     Symptom.STRAY: "Refund mail where none must ever come",
     Symptom.GATE_HOLD: "Release gate holds a deploy",
+    Symptom.AUTH_SPF: "SPF of a sending domain is broken",
+    Symptom.AUTH_DKIM: "DKIM of a sending domain is broken",
+    Symptom.AUTH_DMARC: "DMARC of a sending domain is broken",
+    Symptom.DNS: "DNS of a sending domain is broken",
+    Symptom.TLS: "TLS of our mail is broken",
+    Symptom.DRIFT: "DNS of a sending domain changed for the worse",
+    Symptom.DNS_BLIND: "DNS cannot be asked",
 }
 
 
@@ -186,10 +194,11 @@ def _now(transition: Transition, after_silence: bool) -> str:
     match transition.phase:
         case Phase.OPENED if transition.episode > 1:
             said.insert(0, f"reopened within the hour, episode {transition.episode}")
-        case Phase.GROWN if transition.symptom is not Symptom.GATE_HOLD:
+        case Phase.GROWN if transition.routes and transition.note != BETTER_KNOWN:
             said.insert(0, f"more than told before: {len(transition.routes)} routes")
         case Phase.FLAPPING:
-            said.insert(0, f"opened {transition.episode} times: it stays open until mail is good for four times as long")
+            what = "it is" if transition.opening is Opening.FINDING else "mail is"
+            said.insert(0, f"opened {transition.episode} times: it stays open until {what} good for four times as long")
         case _:
             pass
     return "; ".join(said)
@@ -202,7 +211,7 @@ def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
         ("Over", f"closed by {transition.by}: {reason}" if transition.by else reason),
         ("Lasted", f"{span}, {_clock(transition.since, transition.at)} to {_clock(transition.at)}"),
     ]
-    if transition.symptom is not Symptom.GATE_HOLD:  # the gate counts its probes, not the incident
+    if transition.scope.kind not in (ScopeKind.DEPLOY, ScopeKind.DOMAIN):  # no probe is theirs: a gate counts its own
         lines.append(("Adverse", f"{bad} of the probes" if bad else "no probe was counted"))
     return [*lines, ("Impact", "on real refunds: not measured")]
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from monitor.model.facts import (
+    Baselined,
     ClockJumped,
     Deferred,
     DeployMarked,
@@ -39,6 +40,7 @@ from monitor.model.facts import (
     Tripped,
     WatchBlind,
     WatchRestored,
+    ZoneObserved,
 )
 from monitor.model.incident import DeployPhase, Phase, Severity
 from monitor.model.instant import Instant
@@ -102,6 +104,11 @@ def describe(fact: Fact) -> Line | None:
             return Level.WARNING, "watch_blind", text, {"mailbox": fact.mailbox}
         case WatchRestored():
             return Level.INFO, "watch_restored", f"{fact.mailbox}: watching {fact.folders} folders", {"mailbox": fact.mailbox}
+        case ZoneObserved() if fact.blind:
+            return Level.WARNING, "zone_blind", f"{fact.domain}: nothing can be said about its DNS: {fact.blind}", {"domain": fact.domain}
+        case Baselined():
+            text = f"{fact.domain}: its zone was approved by {fact.by}{f': {fact.note}' if fact.note else ''}"
+            return Level.INFO, "baselined", text, {"domain": fact.domain}
         case Deferred():
             again = f"again in {fact.retry_in:.0f} s" if fact.retry_in is not None else "giving up"
             return Level.INFO, "deferred", f"probe {fact.probe}: deferred ({fact.reply}), {again}", {"probe_id": fact.probe}

@@ -9,6 +9,7 @@ from monitor.desk import Desk
 from monitor.model.instant import Instant
 from monitor.rules.notify import owed
 from monitor.rules.plain import plain
+from monitor.surface.audit.observed import domain_summary
 from monitor.surface.deploys import deploy_rows
 from monitor.surface.evidence import freshness
 from monitor.surface.gate import gates_summary
@@ -17,6 +18,7 @@ from monitor.surface.metrics import Vitals
 
 MOST_INCIDENTS = 50
 MOST_STRAYS = 20
+MOST_DOMAINS = 100
 MOST_DEPLOYS = 5
 
 
@@ -36,6 +38,7 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "mailboxes": _mailboxes(desk),
         "strays": _strays(desk),
         "incidents": _incidents(desk, now),
+        "domains": _domains(desk),
         "channels": _channels(desk),
         "notifications_pending": len(owed(world.outbox, policy.notify, now)),
         "deploys": deploy_rows(desk)[:MOST_DEPLOYS],
@@ -101,6 +104,13 @@ def _incidents(desk: Desk, now: Instant) -> Mapping[str, object]:
     found, suspected = known(desk.world, Shown.OPEN), known(desk.world, Shown.SUSPECTED)
     rows = [incident_row(state, now) for state in [*found, *suspected][:MOST_INCIDENTS]]
     return {"open": len(found), "suspected": len(suspected), "list": rows}
+
+
+def _domains(desk: Desk) -> list[Mapping[str, object]]:
+    """Those that are inspected, as their latest inspections found them."""
+    if not desk.policy.inspect.enabled:
+        return []
+    return [domain_summary(name, desk.world.zones.domains.get(name)) for name in sorted(desk.policy.inspect.domains)[:MOST_DOMAINS]]
 
 
 def _channels(desk: Desk) -> list[Mapping[str, object]]:

@@ -104,7 +104,7 @@ def test_queries(board: dict[str, Any]) -> None:
 def test_gates_have_a_row(board: dict[str, Any]) -> None:
     """Every metric of gates stands in a panel of that row."""
     texts = [panel["title"] for panel in board["panels"]]
-    row = board["panels"][texts.index("Release gates") + 1 : texts.index("The monitor itself")]
+    row = board["panels"][texts.index("Release gates") + 1 : texts.index("Authentication and DNS")]
     asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
     for name in (
         "decisions_total",
@@ -117,6 +117,24 @@ def test_gates_have_a_row(board: dict[str, Any]) -> None:
     ):
         assert f"mailcanary_gate_{name}{{" in asked, name
     assert "mailcanary_gates_running{" in asked
+
+
+def test_inspections_have_a_row(board: dict[str, Any]) -> None:
+    """Every metric of inspections stands in a panel of that row."""
+    texts = [panel["title"] for panel in board["panels"]]
+    row = board["panels"][texts.index("Authentication and DNS") + 1 : texts.index("The monitor itself")]
+    asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
+    for name in (
+        "auth_check_ok",
+        "auth_check_unknown",
+        "auth_last_check_timestamp_seconds",
+        "inspection_interval_seconds",
+        "inspections_total",
+        "findings",
+        "zone_drifts",
+        "resolver_blind",
+    ):
+        assert f"mailcanary_{name}{{" in asked, name
 
 
 def test_what_we_draw_is_found_by_its_tag(board: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from monitor.model.verdict import Reason, Symptom
 from monitor.rules.incident import CONFIRM_EVERY, MOST, WAKE_SUSPECT
 from monitor.rules.incident.layout import Layout
 from monitor.rules.incident.opening import OTHERS_PATIENCE, TAKEN_PATIENCE
-from monitor.rules.incident.recovery import GROWN_EVERY
+from monitor.rules.incident.telling import GROWN_EVERY
 from monitor.rules.notice import render
 from monitor.rules.notify import duties
 from tests.rules.incidents import M, Play, app, relay, rules

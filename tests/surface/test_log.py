@@ -11,6 +11,7 @@ import pytest
 
 from monitor.model.facts import (
     Attempted,
+    Baselined,
     ClockJumped,
     Deferred,
     Entry,
@@ -33,8 +34,10 @@ from monitor.model.facts import (
     Tripped,
     WatchBlind,
     WatchRestored,
+    ZoneObserved,
 )
 from monitor.model.incident import DeployPhase, Phase, Severity
+from monitor.model.inspection import Cause
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
@@ -66,6 +69,14 @@ TOLD: list[tuple[Fact, Level, str, str]] = [
         "gmail-1: blind, auth_refused: NO; set it",
     ),
     (WatchBlind(AT, BOX, BlindCause.TIMEOUT, "silence", ""), Level.WARNING, "watch_blind", "gmail-1: blind, timeout: silence"),
+    (
+        ZoneObserved(AT, "shop.test", Cause.SCHEDULE, (), (), (), blind="no resolver answers"),
+        Level.WARNING,
+        "zone_blind",
+        "shop.test: nothing can be said about its DNS: no resolver answers",
+    ),
+    (Baselined(AT, "shop.test", "ana", ()), Level.INFO, "baselined", "shop.test: its zone was approved by ana"),
+    (Baselined(AT, "shop.test", "ana", (), "moved"), Level.INFO, "baselined", "shop.test: its zone was approved by ana: moved"),
     (WatchRestored(AT, BOX, 5), Level.INFO, "watch_restored", "gmail-1: watching 5 folders"),
     (Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, "later"), 60.0), Level.INFO, "deferred", "deferred (450 later), again in 60 s"),
     (Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, "later"), None), Level.INFO, "deferred", "giving up"),
@@ -167,6 +178,8 @@ HOSTILE = "no\n2026-01-01T00:00:00Z info    all is well\r\x1b[2J\x9b31m\u2028\u2
     [
         judged(Reason.REJECTED, explanation=HOSTILE),
         WatchBlind(AT, BOX, BlindCause.PROTOCOL, HOSTILE, HOSTILE),
+        ZoneObserved(AT, HOSTILE, Cause.SCHEDULE, (), (), (), blind=HOSTILE),
+        Baselined(AT, HOSTILE, HOSTILE, (), HOSTILE),
         Deferred(AT, PROBE, 1, Step.RCPT_TO, Reply(450, HOSTILE), None),
         SubmitError(AT, PROBE, 1, SubmitFault.UNREACHABLE, HOSTILE, "", None),
         SubmitUnknown(AT, PROBE, 1, None, HOSTILE),

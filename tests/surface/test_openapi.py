@@ -31,6 +31,7 @@ from monitor.surface.metrics import Metrics, Vitals
 from monitor.surface.status import status
 from monitor.views.world import World
 from tests.surface import happenings as so
+from tests.surface import inline_audit
 from tests.surface.inline_gate import components
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +71,19 @@ def test_lists_exactly_what_is_served(document: dict[str, Any], desk: Desk) -> N
 
 
 def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
-    """As test_api.py, test_incident_api.py, test_gate_api.py, test_deploy_api.py and test_flagger_api.py have them."""
-    conflicts = ("/ack", "/silence", "/resolve", "/override", "/v1/gates", "/v1/deploys", "/v1/deploys/{id}", "/hooks/{name}")
+    """As test_api.py, test_incident_api.py, test_gate_api.py, test_deploy_api.py, test_domains_api.py and test_flagger_api.py have them."""
+    conflicts = (
+        "/ack",
+        "/silence",
+        "/resolve",
+        "/override",
+        "/v1/gates",
+        "/v1/deploys",
+        "/v1/deploys/{id}",
+        "/hooks/{name}",
+        "/inspect",
+        "/baseline",
+    )
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if not path.startswith("/v1") or method == "parameters":
@@ -90,6 +102,12 @@ def test_the_gate_is_the_published_schema(document: dict[str, Any]) -> None:
     """Otherwise: python -m tests.surface.inline_gate"""
     there = {name: part for name, part in document["components"]["schemas"].items() if name == "Gate" or name.startswith("Gate.")}
     assert there == components()
+
+
+def test_the_audit_is_the_published_schema(document: dict[str, Any]) -> None:
+    """Otherwise: python -m tests.surface.inline_audit"""
+    there = {name: part for name, part in document["components"]["schemas"].items() if name == "Audit" or name.startswith("Audit.")}
+    assert there == inline_audit.components()
 
 
 def schema(document: dict[str, Any], name: str) -> dict[str, Any]:

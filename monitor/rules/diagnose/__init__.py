@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from monitor.model.facts import DeployMarked
 from monitor.model.incident import DeployPhase, Diagnosis, Layer, Scope, ScopeKind
@@ -12,6 +13,7 @@ from monitor.model.policy import Policy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
 from monitor.rules.deploys import NEAR
+from monitor.rules.diagnose import findings, zone
 from monitor.rules.diagnose.advice import deploy_name, named, next_step
 from monitor.rules.diagnose.layer import Finding, of_blindness, of_mail, parsed
 from monitor.rules.diagnose.pattern import Pattern, observe
@@ -23,7 +25,9 @@ MAX_SAID = 3
 MAX_CHANGED = 6
 LONGEST = 200  # characters of one line
 
-_FAILS: dict[Symptom, tuple[str, str, str]] = {  # what the mail does; what a path does in the pattern; what a good one does
+_FAILS: dict[
+    Symptom, tuple[str, str, str]
+] = {  # of what probes show, and of what is our own: what the mail does; what a path does in the pattern; what a good one does
     Symptom.DELIVERY_MISSING: ("does not arrive", "fails", "arrives"),
     Symptom.DELIVERY_LATE: ("arrives late", "is late", "arrives"),
     Symptom.DELIVERY_STALLED: ("does not arrive", "fails", "arrives"),
@@ -61,6 +65,8 @@ def diagnose(
 
     `routes` are those that the incident affects so far, by name; the probes since then are counted on all routes of the policy.
     """
+    if scope.kind is ScopeKind.DOMAIN or symptom not in _FAILS:
+        return _of_domain(world, scope, symptom, since, now)
     pattern = observe(world, policy, symptom, parsed(routes, policy), since)
     blind: dict[MailboxName, BlindCause] = {}
     match symptom:
@@ -72,15 +78,44 @@ def diagnose(
             finding = Finding(Layer.APPLICATION)
         case _:
             finding = of_mail(pattern, policy, scope, symptom)
+    finding, seen = _witnessed(world, policy, pattern, symptom, finding, since, now)
     deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
     return Diagnosis(
         layer=finding.layer,
         summary=_cut(_summary(pattern, scope, symptom, finding, blind)),
-        shows=tuple(_cut(line) for line in (*_shows(pattern, policy, symptom, blind, finding), *finding.doubts))[:MAX_SHOWS],
+        shows=tuple(_cut(line) for line in (*seen, *_shows(pattern, policy, symptom, blind, finding), *finding.doubts))[:MAX_SHOWS],
         said=_said(world, pattern, symptom, blind),
-        changed=_changed(world, deploys, since, now),
+        changed=_changed(world, deploys, zone.changes(world, zone.domains_of(world, policy, pattern.failing)), since, now),
         next_step=_cut(next_step(finding, symptom, pattern, policy, _last_before(deploys, since), tuple(sorted(blind)))),
+        why=_cut(finding.why),
     )
+
+
+def _of_domain(world: World, scope: Scope, symptom: Symptom, since: Instant, now: Instant) -> Diagnosis:
+    """Of what inspections found, and no probe."""
+    told = findings.worded(world, scope, symptom)
+    deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
+    domains = [scope.name] if scope.name in world.zones.domains else []
+    return Diagnosis(
+        layer=told.layer,
+        summary=_cut(f"{told.summary}: {_LAYERS[told.layer]}"),
+        shows=tuple(_cut(line) for line in told.shows[:MAX_SHOWS]),
+        changed=_changed(world, deploys, zone.changes(world, domains), since, now),
+        next_step=_cut(told.next_step),
+        findings=told.findings,
+    )
+
+
+def _witnessed(
+    world: World, policy: Policy, pattern: Pattern, symptom: Symptom, finding: Finding, since: Instant, now: Instant
+) -> tuple[Finding, tuple[str, ...]]:
+    """With what the zone and our own proof of the mail say, where authentication is in question; and what shows it."""
+    if symptom is not Symptom.AUTH and not (symptom is Symptom.SPAM_PLACEMENT and finding.layer is Layer.AUTHENTICATION):
+        return finding, ()
+    seen = zone.witness(world, policy, pattern.failing, finding.narrow, since, now)
+    if seen.layer is None:
+        return finding, seen.shows
+    return replace(finding, layer=seen.layer, other=None, why=seen.why, domain=seen.domain), seen.shows
 
 
 def _summary(pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding, blind: dict[MailboxName, BlindCause]) -> str:
@@ -109,7 +144,8 @@ def _summary(pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding,
             else:
                 spared = sorted({route.path for route in pattern.fine}.difference(paths))
                 contrast = f", while that of {named(spared, '')} is fine" if spared else ""
-            return f"mail of {named(paths, _scoped(scope))} {does} {where}{contrast}: {layer}"
+            why = f"; {finding.why}" if finding.why else ""
+            return f"mail of {named(paths, _scoped(scope))} {does} {where}{contrast}: {layer}{why}"
 
 
 def _scoped(scope: Scope) -> str:
@@ -146,7 +182,7 @@ def _said(world: World, pattern: Pattern, symptom: Symptom, blind: dict[MailboxN
     return tuple(dict.fromkeys(_cut(word) for word in words if word))[:MAX_SAID]
 
 
-def _changed(world: World, deploys: list[DeployMarked], since: Instant, now: Instant) -> tuple[str, ...]:
+def _changed(world: World, deploys: list[DeployMarked], drifts: list[tuple[Instant, str]], since: Instant, now: Instant) -> tuple[str, ...]:
     """What changed in the two hours before it began, and until now; the latest first."""
     found = [(marker.at, f"{_DID[marker.phase]}: {deploy_name(marker)}{f' by {marker.by}' if marker.by else ''}") for marker in deploys]
     if world.started is not None:
@@ -155,7 +191,7 @@ def _changed(world: World, deploys: list[DeployMarked], since: Instant, now: Ins
         if box.blind is not None:
             found.append((world.evidence.blind.get(name, box.blind.at), f"{name} blind: {box.blind.cause.value}"))
     found += [(jump.at, f"the clock stepped by {jump.seconds:+.0f} s") for jump in world.jumps]
-    found += _configured(world)
+    found += [*_configured(world), *drifts]
     recent = sorted(((at, what) for at, what in found if _recent(at, since, now)), key=lambda pair: pair[0].utc, reverse=True)
     return tuple(_cut(f"{at.when:%H:%M:%S}Z {what} ({_relative(at, since)})") for at, what in recent[:MAX_CHANGED])
 

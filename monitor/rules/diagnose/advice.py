@@ -35,6 +35,10 @@ def next_step(
             return f"read the application's log for a probe of {paths}: was its mail handed to the relay, to which recipient?"
         case Layer.RELAY:
             return f"read the queue and the log of {_relay(pattern, policy)} for mail to {providers} (Postfix: postqueue -p)"
+        case Layer.AUTHENTICATION if finding.why and deploy is not None and deploy.phase is not DeployPhase.ROLLBACK:
+            return f"see what {deploy_name(deploy)} changed between composing and signing the mail of {paths}, or roll it back"
+        case Layer.DNS | Layer.RELAY if symptom in (Symptom.AUTH, Symptom.SPAM_PLACEMENT) and finding.why:
+            return f"mailcanary audit {finding.domain or 'DOMAIN'}: it names the record to publish; then watch {paths}"
         case Layer.AUTHENTICATION:
             domains = ", ".join(policy.sending_domains[:3]) or "the author domain"
             return f"check SPF, the DKIM key record and DMARC of {domains}, and that the relay still signs"

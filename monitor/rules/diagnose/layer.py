@@ -23,12 +23,15 @@ _PROVIDERS_OWN = frozenset({Symptom.AUTH, Symptom.SPAM_PLACEMENT})  # checked an
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`doubts`: what could not be told apart, and why. `narrow`: it fails for these mailboxes alone, others are well or unprobed.
-    `other`: the layer that it may be as well, for want of evidence."""
+    `other`: the layer that it may be as well, for want of evidence. `why`: what else than the pattern of probes says so, in a clause, and
+    of which `domain`."""
 
     layer: Layer
     doubts: tuple[str, ...] = ()
     narrow: bool = False
     other: Layer | None = None
+    why: str = ""
+    domain: str = ""
 
 
 def of_mail(pattern: Pattern, policy: Policy, scope: Scope, symptom: Symptom) -> Finding:
@@ -167,6 +170,8 @@ def _by_scope(scope: Scope) -> Layer:
             return Layer.MAILBOX
         case ScopeKind.DEPLOY:
             return Layer.APPLICATION
+        case ScopeKind.DOMAIN:
+            return Layer.DNS
 
 
 def _listed(names: set[str]) -> str:

@@ -29,7 +29,7 @@ _NOT_ARRIVED = frozenset(
         Reason.MISROUTED,
     }
 )
-_BAD: dict[Symptom, frozenset[Reason]] = {
+_BAD: dict[Symptom, frozenset[Reason]] = {  # of the symptoms that probes show
     Symptom.DELIVERY_MISSING: _NOT_ARRIVED,
     Symptom.DELIVERY_LATE: _NOT_ARRIVED,
     Symptom.DELIVERY_STALLED: _NOT_ARRIVED,

@@ -17,7 +17,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import Route
 from monitor.model.verdict import Reason, Verdict
-from monitor.rules.gate import wording
+from monitor.rules.gate import wording, zone
 from monitor.rules.gate.arms import Class, classes, outcome
 from monitor.rules.gate.baseline import EXCUSABLE, excuse, patience
 from monitor.rules.gate.decisive import Decisive, decisive
@@ -62,6 +62,9 @@ class _Assessment:
         self._never = faults(self._asked)
         self._classes = [] if self._never else classes(world, state)
         self._decisive = decisive(world, state, self._classes)
+        self._zone = zone.inspected(world, state, policy)
+        if self._zone.new:
+            self._decisive.append(Decisive(Because.FINDING, (), findings=self._zone.new))
         self._obstacles = Obstacles(world, state, policy, now, self._classes)
         self._found: dict[str, Because | None] = {each.provider: None for each in self._classes}
         self._excuses: dict[str, str] = {}
@@ -124,7 +127,7 @@ class _Assessment:
 
     def _fails(self) -> Because | None:
         found = set(self._found.values()) | {each.because for each in self._decisive if not each.providers}
-        order = (Because.WRONG_AMOUNT, Because.TRIPPED, Because.REFUSED, Because.LOSSES, Because.STALLED)
+        order = (Because.WRONG_AMOUNT, Because.TRIPPED, Because.REFUSED, Because.LOSSES, Because.STALLED, Because.FINDING)
         return next((because for because in order if because in found), None)
 
     def _ends(self, *, over: bool) -> dict[str, Because]:
@@ -225,7 +228,8 @@ class _Assessment:
         seqs = dict.fromkeys((*(found.seqs if found is not None else ()), *(trial.shown_by for trial in rests)))
         seen = [trial for each in self._classes for trial in each.counted if trial.reason is not None] + list(rests)
         began = [trial.sent for trial in seen if trial.sent is not None]
-        to = [at for trial in seen for at in (trial.decided, trial.seen) if at is not None] + [t.at for t in (found.trips if found else ())]
+        beside = [t.at for t in (found.trips if found else ())] + [f.latest for _, f in (found.findings if found else ())]
+        to = [at for trial in seen for at in (trial.decided, trial.seen) if at is not None] + beside
         gone = [r for each in self._classes for r in each.routes if not self._obstacles.is_there(r)]
         decided = GateDecided(
             at=self._now,
@@ -237,10 +241,10 @@ class _Assessment:
             reason=wording.cut(reason),
             classes=tallies,
             evidence=tuple(seq for seq in seqs if seq)[:MOST_EVIDENCE],
-            observed_from=min(began + [t.at for t in (found.trips if found else ())], key=lambda at: at.utc, default=None),
+            observed_from=min(began + beside, key=lambda at: at.utc, default=None),
             observed_to=max(to, key=lambda at: at.utc, default=None),
             example=wording.example(shown) if shown is not None else None,
-            unseen=wording.unseen(self._world, self._asked, self._classes, gone),
+            unseen=wording.unseen(self._world, self._asked, self._classes, gone, self._zone.stood),
         )
         return Standing(decided, decided.reason, tallies, adverse=self._against())
 

@@ -12,6 +12,7 @@ from monitor.rules.gate.arms import Class
 from monitor.rules.overdue import is_overdue
 from monitor.views.gates import GateState, GateTrial, Trip
 from monitor.views.world import World
+from monitor.views.zones import FindingState
 
 SKEW = 300.0  # seconds that a receiver's clock may differ from ours
 ENOUGH = 2  # mailboxes, and providers, that must agree; or all that there are
@@ -20,16 +21,19 @@ _FOR_ALL = frozenset({Step.CONNECT, Step.TLS, Step.AUTH, Step.MAIL_FROM})  # who
 
 @dataclass(frozen=True, slots=True)
 class Decisive:
-    """`providers`: the classes that it is about; none for a trip, which is about all."""
+    """`providers`: the classes that it is about; none for a trip or a finding, which are about all."""
 
     because: Because
     providers: tuple[str, ...]
     trials: tuple[GateTrial, ...] = ()
     trips: tuple[Trip, ...] = ()
+    findings: tuple[tuple[str, FindingState], ...] = ()  # (domain, what stands)
 
     @property
     def seqs(self) -> tuple[int, ...]:
-        return tuple(trial.shown_by for trial in self.trials) + tuple(trip.seq for trip in self.trips)
+        return (
+            tuple(trial.shown_by for trial in self.trials) + tuple(trip.seq for trip in self.trips) + tuple(f.seq for _, f in self.findings)
+        )
 
 
 def decisive(world: World, state: GateState, classes: Sequence[Class]) -> list[Decisive]:

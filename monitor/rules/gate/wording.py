@@ -14,6 +14,7 @@ from monitor.model.verdict import Reason
 from monitor.rules.gate.arms import Class
 from monitor.rules.gate.decisive import Decisive
 from monitor.rules.gate.statistics import loss_upper
+from monitor.rules.gate.zone import worded
 from monitor.rules.plain import plain
 from monitor.views.gates import GateTrial
 from monitor.views.world import World
@@ -98,6 +99,9 @@ def _found(found: Decisive) -> str:
         case Because.TRIPPED:
             trip = found.trips[0]
             return f"refund mail of ours lies in tripwire mailbox {trip.mailbox} since {clock(trip.at)} (fails at 1)"
+        case Because.FINDING:
+            more = f" and {len(found.findings) - 1} more" if len(found.findings) > 1 else ""
+            return f"{worded(*found.findings[0])}{more}: it began after this deploy did (fails at 1)"
         case Because.STALLED:
             return f"{_probes(found)}{at} overdue, while the control arm arrives"
         case _:
@@ -195,9 +199,10 @@ def _cause(world: World, name: object) -> str:
     return f": {said.cause.value}, {cut(said.detail, 80)}" if said is not None else ""
 
 
-def unseen(world: World, policy: GatePolicy, classes: Sequence[Class], gone: Sequence[Route]) -> tuple[str, ...]:
-    """What could not be seen: what so few probes cannot show, then what was left out and why, then what was not looked at."""
-    lines = _bounds(classes)
+def unseen(world: World, policy: GatePolicy, classes: Sequence[Class], gone: Sequence[Route], stood: Sequence[str] = ()) -> tuple[str, ...]:
+    """What could not be seen: what so few probes cannot show, then what is wrong beside the deploy, then what was left out and why, then
+    what was not looked at."""
+    lines = [*_bounds(classes), *stood]
     for each in classes:
         kinds = [(count, why) for why, count in each.aside.most_common(MOST_KINDS)]
         kinds += [(each.stale, f"good, but older than {policy.fresh_for:.0f} s")]

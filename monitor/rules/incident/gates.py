@@ -193,6 +193,8 @@ def _layer(because: Because) -> Layer:
     match because:
         case Because.LOSSES | Because.WRONG_AMOUNT | Because.TRIPPED | Because.REFUSED | Because.STALLED | Because.UNOBSERVED:
             return Layer.APPLICATION  # what this deploy changed
+        case Because.FINDING:
+            return Layer.DNS
         case Because.BASELINE_BROKEN:
             return Layer.RELAY  # other versions fail too
         case Because.TOO_FEW | Because.BLIND | Because.UNSUBMITTED | Because.BUDGET | Because.OWN_FAULT | Because.CANCELLED | Because.CLEAN:

@@ -11,7 +11,17 @@ from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
 
 # what never wakes anybody, however wide it is
-_TICKETS = frozenset({Symptom.DELIVERY_LATE, Symptom.MISFILED, Symptom.BUDGET, Symptom.MONITOR, Symptom.BASELINE, Symptom.GATE_HOLD})
+_TICKETS = frozenset(
+    {
+        Symptom.DELIVERY_LATE,
+        Symptom.MISFILED,
+        Symptom.BUDGET,
+        Symptom.MONITOR,
+        Symptom.BASELINE,
+        Symptom.GATE_HOLD,
+        Symptom.DNS_BLIND,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class Layout:
                 return self.of_provider.get(scope.name, ())
             case ScopeKind.MAILBOX:
                 return self.of_mailbox.get(MailboxName(scope.name), ())
-            case ScopeKind.DEPLOY:
+            case ScopeKind.DEPLOY | ScopeKind.DOMAIN:
                 return ()
 
     def holds(self, scope: Scope, route: Route) -> bool:
@@ -66,7 +76,7 @@ class Layout:
                 return self.providers.get(route.mailbox) == scope.name
             case ScopeKind.MAILBOX:
                 return route.mailbox == scope.name
-            case ScopeKind.DEPLOY:
+            case ScopeKind.DEPLOY | ScopeKind.DOMAIN:
                 return False
 
     def provider(self, route: Route) -> str:

@@ -10,15 +10,15 @@ from monitor.model.instant import Instant
 from monitor.model.policy import IncidentPolicy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import gates, telling
+from monitor.rules.incident import findings, gates, telling
 from monitor.rules.incident.opening import find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
+from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY
+from monitor.rules.notice import BETTER_KNOWN
 from monitor.views.incidents import IncidentState
 
 FLAPS = 3  # openings
 FLAP_WINDOW = 3_600.0  # seconds that hold them
-FLAP_SLOWER = 4.0  # times as long until it counts as recovered
-GROWN_EVERY = 300.0  # seconds between two notices that it grew: a pager that rings for each route is switched off
 STRAY_QUIET = 86_400.0  # seconds without another trip
 LOSSY_GOOD = 30  # closed probes without a loss: five in a hundred would have shown, four times in five
 
@@ -36,6 +36,8 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
     if not state.flapping and _flaps(scene, state):
         note = f"opened {FLAPS} times within the hour: it stays open, and recovery takes {FLAP_SLOWER:.0f} times as long"
         return telling.step(scene, state, Phase.FLAPPING, note)
+    if findings.is_about_zone(state):
+        return findings.follow(scene, state) or findings.outlives(scene, state)
     return _changed(scene, state) or _outlives(scene, state)
 
 
@@ -108,7 +110,16 @@ def _worse(scene: Scene, state: IncidentState) -> Transition | None:
         return telling.grown(scene, state, bad, level, "it is worse than it was")
     if new and (state.told is None or scene.now.seconds_since(state.told) >= GROWN_EVERY):
         return telling.grown(scene, state, new, level)
-    return None
+    return _better_known(scene, state) if state.last.symptom is Symptom.AUTH else None
+
+
+def _better_known(scene: Scene, state: IncidentState) -> Transition | None:
+    """The zone was inspected or the mail proven only after it was told of, and that says why: told once."""
+    told = state.explained.diagnosis if state.explained is not None else None
+    if told is None or told.why or state.recovering or state.parent is not None:
+        return None
+    fact = telling.explained(scene, telling.step(scene, state, Phase.GROWN, BETTER_KNOWN))
+    return fact if fact.diagnosis is not None and fact.diagnosis.why else None
 
 
 def _first_cover(scene: Scene, state: IncidentState, bad: Bad, family: Symptom) -> bool:

@@ -18,6 +18,8 @@ from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
 from monitor.views.incidents import IncidentState
 
 MOST_EVIDENCE = 50  # seqs in one transition
+GROWN_EVERY = 300.0  # seconds between two notices that it grew: a pager that rings for each route is switched off
+FLAP_SLOWER = 4.0  # times as long until it counts as recovered
 
 
 def opened(

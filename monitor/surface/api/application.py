@@ -14,6 +14,7 @@ from monitor.ports import Secrets
 from monitor.surface.api.access import Doorkeeper
 from monitor.surface.api.bodies import PauseRequest, ResumeRequest
 from monitor.surface.api.deploys import DeployDesk
+from monitor.surface.api.domains import DomainDesk
 from monitor.surface.api.flagger import FlaggerDesk
 from monitor.surface.api.gates import GateDesk
 from monitor.surface.api.hooks import DeployHooks
@@ -51,6 +52,7 @@ class Api:
         app.router.add_post("/v1/resume", door.allow(Access.ONCALL, self._resume))
         gates, deploys = GateDesk(self.desk, waiting), DeployDesk(self.desk)
         _add_incidents(app.router, door, IncidentDesk(self.desk))
+        _add_domains(app.router, door, DomainDesk(self.desk))
         _add_deploys(app.router, door, deploys)
         _add_gates(app.router, door, gates)
         _add_flagger(app.router, door, FlaggerDesk(self.desk, gates, deploys))
@@ -92,6 +94,13 @@ def _add_incidents(router: web.UrlDispatcher, door: Doorkeeper, incidents: Incid
     router.add_post("/v1/incidents/{id}/silence", door.allow(Access.ONCALL, incidents.silence))
     router.add_post("/v1/incidents/{id}/resolve", door.allow(Access.ONCALL, incidents.resolve))
     router.add_post("/v1/incidents/{id}/note", door.allow(Access.ONCALL, incidents.note))
+
+
+def _add_domains(router: web.UrlDispatcher, door: Doorkeeper, domains: DomainDesk) -> None:
+    router.add_get("/v1/domains", door.allow(Access.READ, domains.list))
+    router.add_get("/v1/domains/{domain}", door.allow(Access.READ, domains.show))
+    router.add_post("/v1/domains/{domain}/inspect", door.allow(Access.DEPLOY, domains.inspect, Access.ONCALL))
+    router.add_post("/v1/domains/{domain}/baseline", door.allow(Access.ONCALL, domains.approve))
 
 
 def _add_deploys(router: web.UrlDispatcher, door: Doorkeeper, deploys: DeployDesk) -> None:

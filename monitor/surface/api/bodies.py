@@ -129,6 +129,16 @@ class NoteRequest(Body):
     text: Text
 
 
+class InspectRequest(Body):
+    by: Name
+
+
+class BaselineRequest(Body):
+    by: Name
+    digest: Annotated[Line, Field(pattern="^[0-9a-f]{32}$")]
+    note: Remark = ""
+
+
 class Marked(Body):
     """What a marker may say beside the deploy and its phase."""
 

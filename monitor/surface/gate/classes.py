@@ -74,6 +74,7 @@ WHY: dict[Because, str] = {
     Because.TRIPPED: "refund mail reached a mailbox that must never get any; one is enough",
     Because.REFUSED: "the mail is refused, and was taken before this deploy",
     Because.STALLED: "probes are overdue at several providers while the control arm arrives",
+    Because.FINDING: "DNS or authentication of the sending domain broke after the deploy began; one critical finding is enough",
     Because.BASELINE_BROKEN: "the control arm is broken too",
     Because.UNOBSERVED: "the version under test was never seen to serve a probe",
     Because.TOO_FEW: "too few probes were resolved in time",

@@ -22,6 +22,7 @@ from monitor.rules.plain import plain
 from monitor.surface.deploys import latest
 from monitor.surface.metrics.gates import gate_gauges
 from monitor.surface.metrics.labels import route_label
+from monitor.surface.metrics.zones import zone_gauges
 from monitor.views.world import World
 
 END_OF_TIME = Instant(math.inf, 0.0, "")  # whoever does not say when it is, is shown what is silenced too
@@ -57,6 +58,7 @@ class Gauges(Collector):
         yield from self._channels()
         yield from self._deploys()
         yield from gate_gauges(self.policy.environment, self._world.gates, self._world.incidents.deploys, self.now or END_OF_TIME)
+        yield from zone_gauges(self.policy.environment, self.policy.inspect, self._world.zones)
         yield from self._process()
 
     def _routes(self) -> Iterable[Metric]:

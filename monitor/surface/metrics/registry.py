@@ -25,6 +25,7 @@ from monitor.model.facts import (
     Transition,
     Tripped,
     WatchBlind,
+    ZoneObserved,
 )
 from monitor.model.incident import Phase
 from monitor.model.instant import Instant
@@ -110,6 +111,9 @@ class Metrics:
             buckets=GATE_BUCKETS,
             registry=registry,
         )
+        self._inspections = Counter(
+            "mailcanary_inspections", "Inspections of a sending domain, blind ones too.", ("environment", "domain"), registry=registry
+        )
         self._gauges = Gauges(policy, world, vitals)
         self.vitals = vitals
         self._left: dict[Family, set[Labels]] = {}
@@ -145,6 +149,7 @@ class Metrics:
         yield self._decisions, {(env, verdict.value) for verdict in Verdict}
         for family in (self._flips, self._gate_probes, self._gate_duration):
             yield family, {(env,)}
+        yield self._inspections, {(env, domain) for domain in policy.inspect.domains if policy.inspect.enabled}
         yield self._notifications, {(name, outcome) for name in policy.notify.channels for outcome in OUTCOMES}
 
     def count(self, entry: Entry) -> None:
@@ -178,6 +183,10 @@ class Metrics:
                 self._transitions.labels(env, fact.symptom.value, fact.phase.value).inc()
             case GateDecided() as fact:
                 self._decided(env, fact)
+            case ZoneObserved() as fact:
+                if fact.domain in self._policy.inspect.domains:
+                    self._inspections.labels(env, fact.domain).inc()
+                self._errors.labels("dns").inc(bool(fact.blind))
             case Notified() as fact:
                 self._notifications.labels(fact.channel, "taken").inc()
             case NotifyFailed() as fact:

@@ -1,0 +1,279 @@
+"""What inspections of the sending domains find becomes an incident too: one for each domain and family of checks.
+
+It opens when a second inspection, a minute or more after the first, agrees that something critical (page) or erroneous (ticket) stands. It
+grows when more is found or when it is graver. It is over when two inspections, a minute apart as well, find nothing of the family any more:
+one good answer may come from a resolver that has not noticed yet, and a page that is closed too early is opened again a minute later.
+Unknown opens nothing and ends nothing. No probe opens or ends it, and it has no routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from monitor.model.checks import Gravity, Status
+from monitor.model.facts import Transition
+from monitor.model.incident import EVERYWHERE, Opening, Phase, Scope, ScopeKind, Severity
+from monitor.model.instant import Instant
+from monitor.model.verdict import Symptom
+from monitor.rules.diagnose.findings import FINDING_SYMPTOMS, MOST_KEYS, certain, is_of_mail, standing
+from monitor.rules.incident import telling
+from monitor.rules.incident.scene import Scene
+from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY, MOST_EVIDENCE
+from monitor.views.incidents import IncidentState
+from monitor.views.zones import CONFIRM_AFTER, DomainState, FindingState, finding_key
+
+AGREED_AFTER = CONFIRM_AFTER - 5.0  # seconds between two good inspections; a step is written a moment after the inspection that it follows
+CLOSED_FOR = 86_400.0  # seconds for which a person's word that it is over holds, while nothing changes
+# The cause comes before what it changes: a drift that is a part of an open page about the same zone is told of by nobody.
+_ORDER = sorted(FINDING_SYMPTOMS, key=lambda symptom: (symptom is Symptom.DRIFT, list(Symptom).index(symptom)))
+
+
+def inspected(scene: Scene) -> tuple[str, ...]:
+    """The sending domains that are looked at."""
+    policy = scene.policy.inspect
+    return tuple(policy.domains) if policy.enabled else ()
+
+
+def is_about_zone(state: IncidentState) -> bool:
+    """It is opened and ended here."""
+    return state.last.scope.kind is ScopeKind.DOMAIN or state.last.symptom is Symptom.DNS_BLIND
+
+
+def found(scene: Scene, full: bool) -> Transition | None:
+    """The next one that nobody was told of. `full`: only what pages."""
+    for domain in inspected(scene):
+        if domain not in scene.world.zones.domains:
+            continue
+        for symptom in _ORDER:
+            level = _level(certain(scene.world, domain, symptom))
+            if level is None or (full and level is not Severity.PAGE) or not _is_news(scene, domain, symptom, level):
+                continue
+            return _opened(scene, domain, symptom, level)
+    return None if full else _blind(scene)
+
+
+def next_blind(scene: Scene) -> float | None:
+    """Seconds until a resolver has been silent for long enough, if nothing else happens; None: none is."""
+    waits = [scene.policy.incidents.blind_after - age for _, age in _blind_domains(scene)]
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
+def follow(scene: Scene, state: IncidentState) -> Transition | None:
+    """The next change of an open one; None: it stays as it is."""
+    if state.last.scope.kind is ScopeKind.DOMAIN and state.last.scope.name not in inspected(scene):
+        return telling.resolved(scene, state, f"{state.last.scope.name} is no longer inspected")
+    if state.last.symptom is Symptom.DNS_BLIND:
+        return _after_blindness(scene, state)
+    return _worse(scene, state) or _better(scene, state)
+
+
+def outlives(scene: Scene, state: IncidentState) -> Transition | None:
+    """What it was a part of is over, and it is still bad: it is told of again."""
+    if state.parent is None or any(whole.id == state.parent for whole in scene.incidents.open()):
+        return None
+    if not _stands(scene, state):
+        return None
+    alone = replace(state, last=replace(state.last, parent=None))
+    return _explained(scene, state, telling.step(scene, alone, Phase.GROWN, f"goes on after {state.parent}"))
+
+
+# --- opening --------------------------------------------------------------------------------------------------------------
+
+
+def _level(findings: list[FindingState]) -> Severity | None:
+    if not findings:
+        return None
+    return Severity.PAGE if any(finding.result.gravity is Gravity.CRITICAL for finding in findings) else Severity.TICKET
+
+
+def _is_news(scene: Scene, domain: str, symptom: Symptom, level: Severity) -> bool:
+    """No incident tells of it, and since the last one that did it was looked at again; after a person's word, only what has changed."""
+    before = [state for state in scene.incidents.known.values() if state.last.symptom is symptom and state.last.scope == _scope(domain)]
+    if any(state.is_open for state in before):
+        return False
+    if not before:
+        return True
+    last = max(before, key=lambda state: state.last_seq)
+    looked = scene.world.zones.domains[domain].last
+    if looked is None or looked.at.seconds_since(last.last.at) <= 0:
+        return False
+    return not last.last.by or last.resolved_at is None or _changed_since(scene, domain, last, last.resolved_at, level)
+
+
+def _changed_since(scene: Scene, domain: str, closed: IncidentState, at: Instant, level: Severity) -> bool:
+    """Something is found that was not there when it was closed by hand, or it is graver, or a day has gone by."""
+    if scene.now.seconds_since(at) >= CLOSED_FOR or (level is Severity.PAGE and closed.last.severity is Severity.TICKET):
+        return True
+    known = _told(closed)
+    return any(
+        _is_more(finding, known) or (finding_key(finding.result) in known and finding.since.seconds_since(at) > 0)
+        for finding in certain(scene.world, domain, closed.last.symptom)
+    )
+
+
+def _opened(scene: Scene, domain: str, symptom: Symptom, level: Severity) -> Transition:
+    findings = certain(scene.world, domain, symptom)
+    began = min((finding.since for finding in findings), key=lambda at: at.utc)
+    fact = _opening(scene, symptom, _scope(domain), level, began, tuple(sorted({finding.seq for finding in findings})))
+    whole = _whole(scene, domain, level) if symptom is Symptom.DRIFT else None
+    return fact if whole is None else replace(fact, parent=whole.id, note=f"part of {whole.id}")
+
+
+def _whole(scene: Scene, domain: str, level: Severity) -> IncidentState | None:
+    """The open incident that tells of what a drift has done to this domain, as loudly."""
+    for state in scene.incidents.open():
+        loud_enough = state.last.severity is Severity.PAGE or level is Severity.TICKET
+        if state.last.scope == _scope(domain) and state.last.symptom in FINDING_SYMPTOMS and state.parent is None and loud_enough:
+            return state
+    return None
+
+
+def _opening(scene: Scene, symptom: Symptom, scope: Scope, level: Severity, began: Instant, evidence: tuple[int, ...]) -> Transition:
+    recent = scene.incidents.reopenable(scene.policy.incidents, scene.now)
+    before = next((s for s in reversed(recent) if s.last.symptom is symptom and s.last.scope == scope), None)
+    fact = Transition(
+        at=scene.now,
+        incident=before.id if before else scene.incidents.following(),
+        phase=Phase.OPENED,
+        symptom=symptom,
+        scope=scope,
+        severity=level,
+        episode=before.last.episode + 1 if before else 1,
+        since=began,
+        opening=Opening.BLIND if symptom is Symptom.DNS_BLIND else Opening.FINDING,
+        evidence=evidence[-MOST_EVIDENCE:],
+    )
+    return telling.explained(scene, fact)
+
+
+# --- worse and better -----------------------------------------------------------------------------------------------------
+
+
+def _told(state: IncidentState) -> frozenset[str]:
+    """The findings that people know of."""
+    diagnosis = state.explained.diagnosis if state.explained is not None else None
+    return frozenset(diagnosis.findings if diagnosis is not None else ())
+
+
+def _worse(scene: Scene, state: IncidentState) -> Transition | None:
+    domain, symptom = state.last.scope.name, state.last.symptom
+    if state.recovering and _stands(scene, state):
+        return telling.step(scene, state, Phase.RELAPSED)
+    findings = certain(scene.world, domain, symptom)
+    graver = _level(findings) is Severity.PAGE and state.last.severity is Severity.TICKET
+    told = _told(state)
+    new = [finding_key(finding.result) for finding in findings[:MOST_KEYS] if _is_more(finding, told)]
+    patient = state.told is None or scene.now.seconds_since(state.told) >= GROWN_EVERY
+    if not graver and not (new and patient):
+        return None
+    note = "it is graver than it was" if graver else f"also {', '.join(new[:3])}{' and more' if len(new) > 3 else ''}"
+    fact = telling.step(scene, state, Phase.GROWN, note)
+    if graver and state.parent is not None and _whole(scene, domain, Severity.PAGE) is None:
+        fact = replace(fact, parent=None)  # a ticket hides no page
+    return _explained(scene, state, replace(fact, severity=Severity.PAGE if graver else fact.severity))
+
+
+def _is_more(finding: FindingState, told: frozenset[str]) -> bool:
+    """Nobody was told of it; the same of another route's mail is no news."""
+    check = finding.result.check
+    if is_of_mail(check) and any(key.startswith(f"{check.value} ") for key in told):
+        return False
+    return finding_key(finding.result) not in told
+
+
+def _explained(scene: Scene, state: IncidentState, fact: Transition) -> Transition:
+    """In the words of now; what was told before is remembered, for it may have become unknown."""
+    seqs = {finding.seq for finding in certain(scene.world, fact.scope.name, fact.symptom)}
+    told = telling.explained(scene, replace(fact, evidence=tuple(sorted(seqs))[-MOST_EVIDENCE:]))
+    if told.diagnosis is None:
+        return told
+    keys = tuple(dict.fromkeys((*told.diagnosis.findings, *sorted(_told(state)))))[:MOST_KEYS]
+    return replace(told, diagnosis=replace(told.diagnosis, findings=keys))
+
+
+def _stands(scene: Scene, state: IncidentState) -> bool:
+    if state.last.symptom is Symptom.DNS_BLIND:
+        return all(zone.blind is not None for zone in _zones(scene, state))
+    return bool(standing(scene.world, state.last.scope.name, state.last.symptom))
+
+
+def _better(scene: Scene, state: IncidentState) -> Transition | None:
+    zones = _zones(scene, state)
+    if not zones or _stands(scene, state) or _is_unknown(scene, state) or any(zone.blind is not None for zone in zones):
+        return None
+    return _recovered(scene, state, "two inspections have found nothing of it any more")
+
+
+def _is_unknown(scene: Scene, state: IncidentState) -> bool:
+    """Something that was told of can no longer be tested."""
+    known = scene.world.zones.domains[state.last.scope.name].findings
+    return any((finding := known.get(key)) is not None and finding.result.status is Status.UNKNOWN for key in _told(state))
+
+
+def _recovered(scene: Scene, state: IncidentState, note: str) -> Transition | None:
+    """Good now: recovering first, and over when a later inspection says the same."""
+    if not state.recovering:
+        return telling.step(scene, state, Phase.RECOVERING)
+    began = next((step.at for step in reversed(state.steps) if step.what == Phase.RECOVERING.value), state.last.at)
+    patience = AGREED_AFTER * (FLAP_SLOWER if state.flapping else 1.0)
+    looks = [zone.last.at for zone in _zones(scene, state) if zone.last is not None and zone.blind is None]
+    if any(at.seconds_since(began) >= patience for at in looks):
+        return telling.resolved(scene, state, note)
+    return None
+
+
+def _zones(scene: Scene, state: IncidentState) -> list[DomainState]:
+    """Of the inspected domains that it is about."""
+    known = scene.world.zones.domains
+    names = inspected(scene) if state.last.scope == EVERYWHERE else (state.last.scope.name,)
+    return [known[name] for name in names if name in known]
+
+
+# --- blindness ------------------------------------------------------------------------------------------------------------
+
+
+def _blind_domains(scene: Scene) -> Iterator[tuple[str, float]]:
+    """Domains of which nothing can be said, and for how long as this process knows: while nobody asked, nobody was blind."""
+    started = scene.world.started
+    for domain in inspected(scene):
+        zone = scene.world.zones.domains.get(domain)
+        if zone is None or zone.blind is None:
+            continue
+        since = zone.blind
+        if since.process != scene.now.process and started is not None and started.at.process == scene.now.process:
+            since = started.at
+        yield domain, scene.now.seconds_since(since)
+
+
+def _blind(scene: Scene) -> Transition | None:
+    blind = dict(_blind_domains(scene))
+    enough = scene.policy.incidents.blind_after
+    if len(blind) == len(inspected(scene)) and max(blind.values(), default=0.0) >= enough:
+        return _blinded(scene, EVERYWHERE, max(blind.values()))
+    long = {domain: age for domain, age in blind.items() if age >= enough}
+    return next((fact for domain, age in long.items() if (fact := _blinded(scene, _scope(domain), age))), None)
+
+
+def _blinded(scene: Scene, scope: Scope, age: float) -> Transition | None:
+    """None: it is told of, or a person has closed it and the same patience is not over yet."""
+    about = [state for state in scene.incidents.known.values() if state.last.symptom is Symptom.DNS_BLIND]
+    if any(state.is_open and state.last.scope in (scope, EVERYWHERE) for state in about):
+        return None
+    ends = [state.resolved_at for state in about if state.last.scope == scope and state.resolved_at is not None]
+    if any(scene.now.seconds_since(at) < min(age, scene.policy.incidents.blind_after) for at in ends):
+        return None
+    return _opening(scene, Symptom.DNS_BLIND, scope, Severity.TICKET, scene.now.plus(-age), ())
+
+
+def _after_blindness(scene: Scene, state: IncidentState) -> Transition | None:
+    zones = _zones(scene, state)
+    if not zones:
+        return telling.resolved(scene, state, "no domain is inspected any more")
+    if _stands(scene, state):
+        return telling.step(scene, state, Phase.RELAPSED) if state.recovering else None
+    return _recovered(scene, state, "our questions are answered again")
+
+
+def _scope(domain: str) -> Scope:
+    return Scope(ScopeKind.DOMAIN, domain)
