@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from monitor import __version__
+from monitor.cli import flags
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail (mail is broken), 2 usage or configuration (nothing was sent), 3 inconclusive, 4 our own fault"
 CONFIG_PLACES = (Path("mailcanary.yaml"), Path("config/mailcanary.yaml"), Path("/etc/mailcanary/mailcanary.yaml"))
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser.add_subparsers(required=True, metavar="COMMAND"))
     _of_the_daemon(commands)
     _of_one_shots(commands)
+    _of_the_audit(commands)
     _of_a_running_daemon(commands)
     _of_incidents(commands)
     _of_deploys(commands)
@@ -211,6 +213,15 @@ def _of_one_shots(commands: Commands) -> None:
     replay.add_argument("--since", metavar="TIME", help="only probes planned since then: an ISO 8601 time, or a length before now like 2d")
 
 
+def _of_the_audit(commands: Commands) -> None:
+    text = "judge the zones of sending domains: SPF, DKIM, DMARC, MX, reverse DNS, certificates; needs no daemon"
+    audit = commands.add("audit", "audit", text)
+    _with_config(audit)
+    flags.of_audit(audit)
+    _with_token(audit)
+    _with_by(audit)
+
+
 def _of_a_running_daemon(commands: Commands) -> None:
     for name, text in (("pause", "stop all submission until resumed"), ("resume", "start submission again")):
         sub = commands.add(name, "pause", text)
@@ -272,8 +283,8 @@ def _of_gates(commands: Commands) -> None:
     run.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for the deploy; as in `mailcanary deploy`")
     run.add_argument("--environment", metavar="NAME", help="refuse, with exit 2, to ask a daemon of another environment")
     _with_deployed(run)
-    _with_gate_policy(run)
-    _with_waiting(run)
+    flags.of_gate_policy(run)
+    flags.of_waiting(run)
     _with_gate_outputs(run)
     where = run.add_mutually_exclusive_group()
     _server(where)
@@ -301,37 +312,6 @@ def _of_gates(commands: Commands) -> None:
         _with_server(sub)
     for sub in (status, explain, cancel, override):
         _with_format(sub)
-
-
-def _with_gate_policy(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--policy", metavar="NAME|FILE", help="quick, standard, deep, of gates.policies, or a file (default: gates.policy)")
-    run.add_argument("--routes", metavar="A,B", help="only these: names of paths, mailboxes or path/mailbox")
-    run.add_argument("--probes", metavar="N", type=int, help="so many of a class pass, none adverse; with one, twice as many")
-    run.add_argument("--min-routes", metavar="N", type=int, help="routes that must have shown something")
-    run.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 180s")
-    run.add_argument("--control", choices=("stable", "none"), help="compare with what other versions served, or with nothing")
-    run.add_argument("--trust-target", action="store_true", help="what does not tell its version is the version under test")
-    until = run.add_mutually_exclusive_group()
-    until.add_argument(
-        "--advisory-until", metavar="TIME", help="block nothing until then, at most 24h ahead (ISO 8601); every output says it"
-    )
-    until.add_argument("--advisory", metavar="TIME", help="block nothing for so long, e.g. 2h; at most 24h")
-    run.add_argument("--no-notify", action="store_true", help="open no ticket when it does not pass")
-
-
-def _with_waiting(run: argparse.ArgumentParser) -> None:
-    run.add_argument(
-        "--timeout",
-        metavar="TIME",
-        help="wait so long for the decision, then say pending and exit 3 (default: the policy's, which ends an attempt)",
-    )
-    run.add_argument(
-        "--on-inconclusive",
-        choices=("block", "hold"),
-        default="block",
-        help="exit 3 at once, or ask again with pooled evidence until --timeout, without it for twice the policy's (default: %(default)s)",
-    )
-    run.add_argument("--no-wait", action="store_true", help="only begin: exit 0 while it runs, by the verdict when it is decided already")
 
 
 def _with_gate_outputs(sub: argparse.ArgumentParser) -> None:

@@ -89,6 +89,14 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
     return {
         **copy.deepcopy(RAPID),
         **ours,
+        "inspect": {
+            "every": "10s",
+            "timeout": "2s",
+            "resolvers": [f"{description['host']}:{description['dns_port']}"],
+            "port": description["dns_port"],
+            "private_addresses": True,
+            "transport": False,  # the lab's providers have no port 25
+        },
         "environment": "lab",
         "instance": "canary-1",
         "signing": {"keys": [{"number": 1, "secret": secret}]},

@@ -136,17 +136,28 @@ class _Control:
         return await self._list_faults(request)
 
     async def _dns(self, request: web.Request) -> web.Response:
-        """Replace a zone ({origin, zone}), or set or clear the trouble of a name ({name, trouble|null})."""
+        """Replace a zone ({origin, zone}), set or clear the trouble of a name ({name, trouble|null}), replace the records of a type, or
+        drop them ({name, type, records: [...]}), or restore a name's records, or all that were changed ({restore: name|""})."""
         body = await _object(request)
         if "origin" in body:
             self._lab.dns.set_zone(body["origin"], body["zone"])
-        if "name" in body:
+        if "restore" in body:
+            self._lab.dns.restore_records(str(body["restore"]))
+        if "type" in body:
+            self._change(str(body["name"]), str(body["type"]), [str(record) for record in body["records"]])
+        elif "name" in body:
             name = str(body["name"]).lower().rstrip(".")
             if body.get("trouble") is None:
                 self._lab.dns.troubles.pop(name, None)
             else:
                 self._lab.dns.troubles[name] = Trouble(body["trouble"])
         return web.json_response({name: trouble.value for name, trouble in self._lab.dns.troubles.items()})
+
+    def _change(self, name: str, rtype: str, records: list[str]) -> None:
+        if records:
+            self._lab.dns.replace_record(name, rtype, *records)
+        else:
+            self._lab.dns.drop_record(name, rtype)
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
@@ -255,6 +266,14 @@ class LabClient:
     async def set_zone(self, origin: str, zone: str) -> None:
         """Replace a DNS zone."""
         await self._ask("POST", "/dns", {"origin": origin, "zone": zone})
+
+    async def set_records(self, name: str, rtype: str, *records: str) -> None:
+        """Replace the records of a type at a name, as in a zone file; none: they are gone."""
+        await self._ask("POST", "/dns", {"name": name, "type": rtype, "records": records})
+
+    async def restore_records(self, name: str = "") -> None:
+        """Undo that, at one name or everywhere."""
+        await self._ask("POST", "/dns", {"restore": name})
 
     async def trouble(self, name: str, trouble: str | None) -> None:
         """Make a DNS name drop, servfail, refused or tc; None heals it."""

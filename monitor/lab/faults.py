@@ -9,7 +9,7 @@ MAX_ACTIVE = 256  # faults switched on at the same time
 
 
 class Fault(Enum):
-    """What can be made to go wrong. S: at submission; D: on delivery; A: in the shop; I: at the IMAP server."""
+    """What can be made to go wrong. S: at submission; D: on delivery; A: in the shop; I: at the IMAP server; N: in the DNS."""
 
     REFUSE = "refuse"  # S: 554 at RCPT
     REFUSE_MAIL_FROM = "refuse_mail_from"  # S: 553 at MAIL
@@ -30,6 +30,8 @@ class Fault(Enum):
     MISROUTE = "misroute"  # D: delivered to the account `to`
     CLONE_BOUNCE = "clone_bounce"  # D: a DSN (RFC 3464) to the envelope sender in place of delivery
     AUTHENTICATION_FAIL = "authentication_fail"  # D: receiver writes spf=softfail dkim=fail dmarc=fail
+    UNSIGNED = "unsigned"  # D: the relay does not sign
+    ALTER_BODY = "alter_body"  # D: a footer is appended after the message was signed
     ROUTE_TO_HOLDING = "route_to_holding"  # A: the shop's mail goes to the holding store, as in v2
     IMAP_DOWN = "imap_down"  # I: connection refused and sessions cut; with a mailbox in scope, its login only
     IMAP_HANG = "imap_hang"  # I: connections are accepted and never answered
@@ -38,6 +40,9 @@ class Fault(Enum):
     IMAP_AUTH_REFUSED = "imap_auth_refused"  # I: NO [AUTHENTICATIONFAILED] whatever the password
     IMAP_NO_PUSH = "imap_no_push"  # I: IDLE never pushes
     UIDVALIDITY_CHANGE = "uidvalidity_change"  # I: once, when switched on: new UIDVALIDITY for `folder` or INBOX
+    KEY_GONE = "key_gone"  # N: the record of the DKIM key is not in the zone
+    DNS_SERVFAIL = "dns_servfail"  # N: our resolver answers SERVFAIL to everything; the receivers have their own
+    DNS_DOWN = "dns_down"  # N: our resolver does not answer
 
 
 @dataclass(frozen=True, slots=True)

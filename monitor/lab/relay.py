@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.lab.faults import Fault, FaultBoard, FaultState
+from monitor.lab.receiver import Receiver, author_domain
+from monitor.lab.signing import SELECTOR, sign
 from monitor.lab.store import Account, MailStore, StoreFull, UnknownMailbox
-from monitor.lab.tamper import alter_amounts, bounce, delivery_trace, header_value, received, strip_carriers
+from monitor.lab.tamper import add_footer, alter_amounts, bounce, delivery_trace, header_value, received, strip_carriers
 
 MAX_ACCEPTED = 100_000  # booked recipients; the oldest are forgotten, the counts go on
 MAX_PENDING = 10_000  # messages held or delayed
@@ -51,18 +53,20 @@ class _Delivery:
     recipient: str
     queue_id: str
     paths: tuple[str, ...]
+    selector: str
 
 
 class Relay:
-    """`paths` names the way in: ("shop",) for the app, ("smtp", listener) for SMTP."""
+    """`paths` names the way in: ("shop",) for the app, ("smtp", listener) for SMTP. `receiver`: how providers judge what we bring."""
 
-    def __init__(self, store: MailStore, faults: FaultBoard, sending_domains: Sequence[str]) -> None:
+    def __init__(self, store: MailStore, faults: FaultBoard, sending_domains: Sequence[str], receiver: Receiver) -> None:
         self.accepted: deque[Accepted] = deque(maxlen=MAX_ACCEPTED)
         self.recipients_accepted = 0
         self.messages_accepted = 0
         self._store = store
         self._faults = faults
         self._sending_domains = tuple(sending_domains)
+        self._receiver = receiver
         self._queue_ids = itertools.count(1)
         self._held: deque[_Delivery] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -116,8 +120,10 @@ class Relay:
         """Whether one of the two faults that cut the connection after the final dot hits one of the recipients."""
         return any(self._hit(fault, self._store.resolve(recipient), paths) for recipient in recipients)
 
-    def accept(self, mail_from: str, recipients: Sequence[str], raw: bytes, paths: tuple[str, ...], source: str) -> str:
-        """Take responsibility for a message; returns the reply to the final dot."""
+    def accept(
+        self, mail_from: str, recipients: Sequence[str], raw: bytes, paths: tuple[str, ...], source: str, selector: str = SELECTOR
+    ) -> str:
+        """Take responsibility for a message; it is signed under `selector` when it goes out. Returns the reply to the final dot."""
         if len(self._held) + len(self._timers) + len(recipients) > MAX_PENDING:
             return "452 4.3.1 queue is full"
         if any(not self._has_room(recipient, len(raw)) for recipient in recipients):
@@ -128,7 +134,7 @@ class Relay:
         self.messages_accepted += 1
         for recipient in recipients:
             traced = received(source, queue_id, recipient, now) + raw
-            fate = self._dispatch(_Delivery(traced, mail_from, recipient, queue_id, paths))
+            fate = self._dispatch(_Delivery(traced, mail_from, recipient, queue_id, paths, selector))
             self.recipients_accepted += 1
             self.accepted.append(
                 Accepted(
@@ -144,6 +150,12 @@ class Relay:
                 )
             )
         return f"250 2.0.0 queued as {queue_id}"
+
+    def _signature(self, raw: bytes, selector: str, now: datetime) -> bytes:
+        """The DKIM-Signature field, for authors in our sending domains only."""
+        author = author_domain(header_value(raw, b"From"))
+        domain = next((known for known in self._sending_domains if author == known or author.endswith("." + known)), "")
+        return sign(raw, domain, selector, int(now.timestamp())) if domain else b""
 
     # -- after the session -------------------------------------------------------------------------------------------
 
@@ -196,6 +208,11 @@ class Relay:
             raw = alter_amounts(raw)
         if self._hit(Fault.STRIP_HEADER_CARRIERS, account, paths):
             raw = strip_carriers(raw, delivery.queue_id)
+        now = datetime.now(UTC)
+        if not self._hit(Fault.UNSIGNED, account, paths):
+            raw = self._signature(raw, delivery.selector, now) + raw
+        if self._hit(Fault.ALTER_BODY, account, paths):
+            raw = add_footer(raw)
         fails = self._hit(Fault.AUTHENTICATION_FAIL, account, paths) is not None
         folder_name = "INBOX"
         if self._hit(Fault.JUNK, account, paths):
@@ -206,8 +223,9 @@ class Relay:
         misroute = self._hit(Fault.MISROUTE, account, paths)
         if misroute is not None and misroute.to:
             account = self._store.resolve(misroute.to)
-        now = datetime.now(UTC)
-        trace = delivery_trace(account.provider, raw, delivery.mail_from, delivery.recipient, now, known=self._known, fail=fails)
+        trace = delivery_trace(
+            account.provider, self._receiver, raw, delivery.mail_from, delivery.recipient, delivery.queue_id, now, fail=fails
+        )
         for _ in range(duplicate.copies if duplicate else 1):
             self._put(account, folder_name, trace + raw)
 
@@ -230,11 +248,8 @@ class Relay:
             return
         now = datetime.now(UTC)
         report = bounce(delivery.raw, delivery.mail_from, delivery.recipient, delivery.queue_id, now)
-        trace = delivery_trace(account.provider, report, "", delivery.mail_from, now, known=self._known, fail=False)
+        trace = delivery_trace(account.provider, self._receiver, report, "", delivery.mail_from, delivery.queue_id, now, fail=False)
         self._put(account, "INBOX", trace + report)
-
-    def _known(self, domain: str) -> bool:
-        return any(domain == known or domain.endswith("." + known) for known in self._sending_domains)
 
     def _find(self, fault: Fault, account: Account, paths: tuple[str, ...]) -> FaultState | None:
         return self._faults.find(fault, account.provider.domain, account.address, paths)

@@ -2,7 +2,7 @@
 
 v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 is the fix of it, and behaves like v1;
 v4 has a job that tells people who never bought anything that their refund is on its way: once when it is deployed, and again beside each
-refund; v5 renders a wrong amount.
+refund; v5 renders a wrong amount; v6 signs with a key that nobody has published: it was rotated, and the zone forgotten.
 """
 
 import asyncio
@@ -23,12 +23,14 @@ from aiohttp import web
 from monitor.lab.faults import Fault, FaultBoard
 from monitor.lab.relay import Relay
 from monitor.lab.shop_mail import Refund, compose
+from monitor.lab.signing import SELECTOR
 
 MAX_KEYS = 10_000  # remembered idempotency keys
 MAX_RETRIES = 1_000  # mails that wait because the relay deferred them
 RETRY_SECONDS = 1.0
 GIVE_UP_ATTEMPTS = 3_600
 PATHS = ("shop",)
+ROTATED = "lab2"  # the selector of v6
 
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _LOCALE = re.compile(r"[a-z]{2}(-[A-Z]{2})?\Z")
@@ -42,6 +44,7 @@ class Version(Enum):
     V3 = "v3"
     V4 = "v4"
     V5 = "v5"
+    V6 = "v6"
 
 
 class BadRequest(Exception):
@@ -154,7 +157,9 @@ class Shop:
         return (
             self._relay.sender_refusal(sender, PATHS)
             or self._relay.recipient_refusal(sender, recipient, PATHS)
-            or self._relay.accept(sender, [recipient], raw, PATHS, f"app.{self._domain}")
+            or self._relay.accept(
+                sender, [recipient], raw, PATHS, f"app.{self._domain}", ROTATED if self.version is Version.V6 else SELECTOR
+            )
         )
 
     async def _retry(self, sender: str, recipient: str, raw: bytes) -> None:

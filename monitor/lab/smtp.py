@@ -14,8 +14,8 @@ from typing import Any, AnyStr, cast
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from monitor.lab.faults import Fault, FaultBoard
+from monitor.lab.receiver import RELAY_HOST
 from monitor.lab.relay import Relay
-from monitor.lab.tamper import RELAY_HOST
 from monitor.lab.wire import Listener
 
 MAX_MESSAGE = 64 << 20

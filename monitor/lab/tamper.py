@@ -3,16 +3,15 @@
 import base64
 import quopri
 import re
-from collections.abc import Callable
 from datetime import datetime
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from monitor.lab.providers import AuthStyle, Provider
+from monitor.lab.receiver import RELAY_ADDRESS, RELAY_HOST, Receiver, Verdicts, author_domain
 
-RELAY_HOST = "relay.lab.test"
 MAX_HEADER = 256 * 1024
 
 _SIGN = r"(?:€|£|\$|EUR|GBP|USD|CHF|&euro;|&pound;|&#8364;|&#163;)"
@@ -36,40 +35,31 @@ def received(source: str, queue_id: str, recipient: str, when: datetime) -> byte
 
 
 def delivery_trace(
-    provider: Provider,
-    raw: bytes,
-    mail_from: str,
-    address: str,
-    when: datetime,
-    *,
-    known: Callable[[str], bool],
-    fail: bool,
+    provider: Provider, receiver: Receiver, raw: bytes, mail_from: str, address: str, queue_id: str, when: datetime, *, fail: bool
 ) -> bytes:
-    """What the receiver puts on top: Return-Path, Delivered-To, Authentication-Results (RFC 8601), Received."""
-    author_domain = parseaddr(header_value(raw, b"From"))[1].rpartition("@")[2].lower() or "unknown.test"
-    envelope_domain = mail_from.rpartition("@")[2].lower() or RELAY_HOST
-    if fail:
-        verdicts = ("softfail", "fail", "fail")
-    else:
-        signed = "pass" if known(author_domain) else "none"
-        verdicts = ("pass" if known(envelope_domain) else "none", signed, signed)
-    results = _results(provider, mail_from, author_domain, verdicts)
+    """What the receiver puts on top: Return-Path, Delivered-To, Authentication-Results (RFC 8601), Received. `fail`: it says so whatever
+    the zones say."""
+    author = author_domain(header_value(raw, b"From"))
+    verdicts = Verdicts("softfail", "fail", "fail", author, "lab1") if fail else receiver.verdicts(raw, mail_from, author)
     return (
-        f"Return-Path: <{mail_from}>\r\nDelivered-To: {address}\r\n{results}"
-        f"Received: from {RELAY_HOST} by {provider.authserv_id} with ESMTPS;\r\n\t{format_datetime(when)}\r\n"
+        f"Return-Path: <{mail_from}>\r\nDelivered-To: {address}\r\n{_results(provider, mail_from, author, verdicts)}"
+        f"Received: from {RELAY_HOST} ({receiver.relay_name()} [{RELAY_ADDRESS}])\r\n"
+        f"\tby {provider.authserv_id} with ESMTPS id {queue_id}\r\n"
+        f"\t(version=TLS1_3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256)\r\n\tfor <{address}>; {format_datetime(when)}\r\n"
     ).encode("utf-8", "replace")
 
 
-def _results(provider: Provider, mail_from: str, author: str, verdicts: tuple[str, str, str]) -> str:
-    spf, dkim, dmarc = verdicts
+def _results(provider: Provider, mail_from: str, author: str, verdicts: Verdicts) -> str:
     name = provider.authserv_id
-    spf_text = f"spf={spf} smtp.mailfrom={mail_from or 'postmaster@' + RELAY_HOST}"
-    dkim_text = f"dkim={dkim}" if dkim == "none" else f"dkim={dkim} header.d={author} header.s=lab1"
-    dmarc_text = f"dmarc={dmarc} header.from={author}"
+    spf_text = f"spf={verdicts.spf} smtp.mailfrom={mail_from or 'postmaster@' + RELAY_HOST}"
+    dkim_text = f"dkim={verdicts.dkim}"
+    if verdicts.signer:
+        dkim_text += f" header.d={verdicts.signer} header.s={verdicts.selector}"
+    dmarc_text = f"dmarc={verdicts.dmarc} header.from={author}"
     if provider.auth_style is AuthStyle.SEPARATE:
         return "".join(f"Authentication-Results: {name}; {text};\r\n" for text in (spf_text, dkim_text, dmarc_text))
     if provider.auth_style is AuthStyle.COMMENTED:
-        policy = dmarc_text.replace(" ", " (p=REJECT sp=NONE dis=NONE) ", 1)
+        policy = dmarc_text.replace(" ", f" (p={verdicts.policy.upper()} sp=NONE dis=NONE) ", 1)
         return (
             f"Authentication-Results: {name} 1;\r\n"
             f'       {dkim_text} header.b="x;y/z";\r\n'
@@ -77,6 +67,11 @@ def _results(provider: Provider, mail_from: str, author: str, verdicts: tuple[st
             f"       {spf_text.replace(' ', f' ({name}: 127.0.0.1; p=50%) ', 1)}\r\n"
         )
     return f"Authentication-Results: {name};\r\n\t{spf_text};\r\n\t{dkim_text};\r\n\t{dmarc_text}\r\n"
+
+
+def add_footer(raw: bytes) -> bytes:
+    """What a gateway appends that scans mail: below the last boundary nobody sees it, and no signature survives it."""
+    return raw + b"\r\n-- \r\nScanned by a gateway.\r\n"
 
 
 def alter_amounts(raw: bytes) -> bytes:

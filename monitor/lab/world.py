@@ -13,12 +13,14 @@ from typing import Any, Self
 import trustme
 
 from monitor.lab.control import control_application
-from monitor.lab.dns import DnsServer, default_zones
+from monitor.lab.dns import DnsServer, Trouble, default_zones
 from monitor.lab.faults import Fault, FaultBoard, FaultState, Scope
 from monitor.lab.imap import ImapServer
 from monitor.lab.providers import DEFAULT_PROVIDERS, SHOP, Provider
+from monitor.lab.receiver import RELAY_HOST, Receiver
 from monitor.lab.relay import Relay
 from monitor.lab.shop import Shop, Version, serve_http
+from monitor.lab.signing import SELECTOR, key_record
 from monitor.lab.smtp import SmtpServer
 from monitor.lab.store import Account, MailStore
 
@@ -119,7 +121,7 @@ class Lab:
         self.holding = f"holding@store.{SHOP.domain}"
         self.bounces = f"bounces@{SHOP.domain}"
         self._open_accounts()
-        self.relay = Relay(self.store, self.faults, self.spec.sending_domains)
+        self.relay = Relay(self.store, self.faults, self.spec.sending_domains, Receiver(self.dns))
         self.shop = Shop(self.relay, self.faults, SHOP.domain, self.holding, self.spec.strangers)
         self.faults.subscribe(self._on_fault_switched)
         self._exit = contextlib.AsyncExitStack()
@@ -153,7 +155,7 @@ class Lab:
             stack.callback(self.relay.close)
             stack.push_async_callback(self.shop.close)
             domains = tuple(provider.domain for provider in self.spec.providers)
-            for origin, text in default_zones(domains, SHOP.domain).items():
+            for origin, text in default_zones(domains, self._sending_domains, RELAY_HOST, key_record()).items():
                 self.dns.set_zone(origin, text)
             shop_port = await stack.enter_async_context(serve_http(self.shop.application()))
             control_port = await stack.enter_async_context(serve_http(control_application(self)))
@@ -185,12 +187,20 @@ class Lab:
         self.shop.deploy(Version(version))
 
     async def _apply_faults(self) -> None:
+        down, broken = self.faults.find(Fault.DNS_DOWN), self.faults.find(Fault.DNS_SERVFAIL)
+        self.dns.trouble = Trouble.DROP if down else Trouble.SERVFAIL if broken else None
         for server in self.imap.values():
             await server.apply_faults()
         await self.smtp.apply_faults()
 
+    @property
+    def _sending_domains(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((SHOP.domain, *self.spec.sending_domains)))
+
     def _on_fault_switched(self, fault: Fault) -> None:
         """UIDVALIDITY_CHANGE is an event, not a state: do it, and switch it off."""
+        if fault is Fault.KEY_GONE:
+            self._publish_keys(gone=self.faults.find(fault) is not None)
         if fault is not Fault.UIDVALIDITY_CHANGE:
             return
         states = [state for state in self.faults.active if state.fault is fault]
@@ -199,6 +209,14 @@ class Lab:
                 if state.scope.covers(account.provider.domain, account.address, ()):
                     self.store.renew_uidvalidity(account.folder(state.folder or "INBOX") or account.folders["INBOX"])
             self.faults.switch_off(fault, state.scope)
+
+    def _publish_keys(self, *, gone: bool) -> None:
+        for domain in self._sending_domains:
+            name = f"{SELECTOR}._domainkey.{domain}"
+            if gone:
+                self.dns.drop_record(name, "TXT")
+            else:
+                self.dns.restore_records(name)
 
     def _describe(self, ca_file: str, shop_port: int, control_port: int) -> LabDescription:
         smtp = {name: listener.port for name, listener in self.smtp.listeners.items()}

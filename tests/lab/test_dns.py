@@ -4,10 +4,12 @@ import time
 
 import dns.asyncresolver
 import dns.exception
+import dns.message
+import dns.rcode
 import dns.resolver
 import pytest
 
-from monitor.lab.dns import Trouble
+from monitor.lab.dns import DnsServer, Trouble
 from monitor.lab.world import Lab
 
 
@@ -39,11 +41,15 @@ async def test_nxdomain_nodata_empty_non_terminal_and_foreign_zone(lab: Lab) -> 
     with pytest.raises(dns.resolver.NXDOMAIN):
         await ask.resolve("nowhere.shop.test", "TXT")
     with pytest.raises(dns.resolver.NoAnswer):
-        await ask.resolve("mx.shop.test", "TXT")
+        await ask.resolve("imap.shop.test", "TXT")
     with pytest.raises(dns.resolver.NoAnswer):
         await ask.resolve("_domainkey.shop.test", "TXT")
-    with pytest.raises(dns.resolver.NoNameservers):
-        await ask.resolve("example.org", "A")
+    with pytest.raises(dns.resolver.NXDOMAIN):
+        await ask.resolve("example.org", "A")  # the lab has a root of its own
+    bare = DnsServer()
+    bare.set_zone("shop.test", "")
+    refused = dns.message.from_wire(bare.answer(dns.message.make_query("example.org", "A").to_wire(), udp=True) or b"")
+    assert refused.rcode() == dns.rcode.REFUSED
 
 
 @pytest.mark.asyncio

@@ -107,6 +107,12 @@ async def test_control_api(lab: Lab, letter) -> None:
         assert list(lab.dns.troubles) == ["x.test"]
         await steer.trouble("x.test", None)
         assert lab.dns.troubles == {}
+        await steer.set_records("x.test", "TXT", '"other"')
+        assert lab.dns.look("x.test", "TXT") == ("other",)
+        await steer.set_records("x.test", "TXT")
+        assert lab.dns.look("x.test", "TXT") == ()
+        await steer.restore_records("x.test")
+        assert lab.dns.look("x.test", "TXT") == ("hello",)
         for wrong in (
             steer.switch_on("nonsense"),
             steer.switch_on("delay", seconds=-1),
@@ -115,6 +121,7 @@ async def test_control_api(lab: Lab, letter) -> None:
             steer.mailbox("nobody@aurora.test"),
             steer.deliver(SEED, b"x", "Nowhere"),
             steer.set_zone("y.test", "@ NONSENSE x\n"),
+            steer.set_records("x.test", "A", "nonsense"),
         ):
             with pytest.raises((LabRefused, ValueError)):
                 await wrong

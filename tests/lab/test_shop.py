@@ -4,6 +4,7 @@ import asyncio
 import copy
 import email
 import email.policy
+import re
 from typing import Any
 
 import aiohttp
@@ -98,6 +99,10 @@ async def test_deploy_v2_flips_the_line_and_rollback_heals(lab: Lab) -> None:
     lab.deploy("v5")
     await post(lab, BODY, key="k3")
     assert "£1,259.90" in next(mails(lab)[1].iter_parts()).get_content()
+    lab.deploy("v6")
+    await post(lab, BODY, key="k4")
+    assert [re.findall(r"\bs=(\w+);", mail["DKIM-Signature"]) for mail in mails(lab)] == [["lab1"], ["lab1"], ["lab2"]]
+    assert "dkim=permerror" in mails(lab)[2]["Authentication-Results"] and "dkim=pass" in mails(lab)[1]["Authentication-Results"]
 
 
 @pytest.mark.asyncio

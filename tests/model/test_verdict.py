@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from monitor.model.verdict import SYMPTOM_OF, VERDICT_OF, Reason, Symptom, Verdict, worst
+from monitor.model.checks import CheckId
+from monitor.model.verdict import SYMPTOM_OF, SYMPTOM_OF_CHECK, VERDICT_OF, Reason, Symptom, Verdict, worst
 
 FAIL = {"rejected", "deferred", "submit_unreachable", "bounced", "missing", "stalled", "late", "spam", "misfiled", "misrouted", "altered"}
 FAIL |= {"unauthenticated", "duplicate"}
@@ -27,7 +28,36 @@ def test_reasons_by_verdict() -> None:
 
 
 def test_every_symptom_is_used() -> None:
-    assert set(SYMPTOM_OF.values()) == {*Symptom, None} - {Symptom.STRAY, Symptom.GATE_HOLD}
+    inspected = {Symptom.AUTH_SPF, Symptom.AUTH_DKIM, Symptom.AUTH_DMARC, Symptom.DNS, Symptom.TLS, Symptom.DRIFT}
+    elsewhere = {Symptom.STRAY, Symptom.GATE_HOLD, Symptom.DNS_BLIND, *inspected}
+    assert set(SYMPTOM_OF.values()) == {*Symptom, None} - elsewhere
+    assert set(SYMPTOM_OF_CHECK.values()) == {*inspected, Symptom.CONTENT_WRONG, None}
+
+
+@pytest.mark.parametrize(
+    ("check", "symptom"),
+    [
+        (CheckId.SPF_01, Symptom.AUTH_SPF),
+        (CheckId.DKIM_K1, Symptom.AUTH_DKIM),
+        (CheckId.DKIM_M13, Symptom.AUTH_DKIM),
+        (CheckId.DMARC_10, Symptom.AUTH_DMARC),
+        (CheckId.MX_01, Symptom.DNS),
+        (CheckId.DNS_02, Symptom.DNS),
+        (CheckId.IP_02, Symptom.DNS),
+        (CheckId.DNS_14, Symptom.DRIFT),
+        (CheckId.TLS_05, Symptom.TLS),
+        (CheckId.MSG_01, Symptom.CONTENT_WRONG),
+        (CheckId.AR_01, None),
+        (CheckId.AR_02, None),
+        (CheckId.PLC_02, None),
+    ],
+)
+def test_the_symptom_of_a_check(check: CheckId, symptom: Symptom | None) -> None:
+    assert SYMPTOM_OF_CHECK[check] is symptom
+
+
+def test_every_check_has_its_line() -> None:
+    assert set(SYMPTOM_OF_CHECK) == set(CheckId)
 
 
 def test_monitor_faults_are_no_mail_symptoms() -> None:

@@ -6,8 +6,8 @@
         bind.stop("resolver"); bind.start("resolver")
 
 Zone texts have no SOA: that, NS and glue come from here. A zone is delegated by the zone above it when that is served here too; one whose
-text says `; lame` is delegated to ::1 as well, where this BIND refuses. A zone of `signed` is signed with a key that the resolver trusts;
-`spoil` signs it with another one, so that it is bogus.
+text says `; lame` is delegated to ::1 as well, where this BIND refuses. A zone of `signed` is signed with a key that its parent vouches
+for, or that the resolver trusts where the parent is not signed; `spoil` signs it with another one, so that it is bogus.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ WITHIN = 20.0
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _NAMED = shutil.which("named", path=_SBIN)
 _SIGN = shutil.which("dnssec-signzone", path=_SBIN)
+_DS = shutil.which("dnssec-dsfromkey", path=_SBIN)
 _KEYGEN = shutil.which("dnssec-keygen", path=_SBIN)
 
 _COMMON = """\
@@ -78,7 +79,8 @@ class Bind:
 
     def __enter__(self) -> Self:
         try:
-            self._anchors = {zone: self._key(zone) for zone in sorted(self._signed)}
+            keys = {zone: self._key(zone) for zone in sorted(self._signed)}
+            self._anchors = {zone: key for zone, key in keys.items() if zone.partition(".")[2] not in keys}
             for zone in self._texts:
                 self._write(zone)
             self._configure()
@@ -165,6 +167,8 @@ class Bind:
         head = f"$TTL {self._ttl}\n@ SOA ns1 hostmaster {self._serial} 14400 3600 1209600 300\n{servers}"
         children = [child for child in self._texts if child != zone and child.endswith("." + zone)]
         cuts = "".join(_cut(child, self._is_lame(child)) for child in children)
+        if zone in self._signed:
+            cuts += "".join(self._ds(child) for child in children if child in self._signed)
         at = self.base / f"{zone}.zone"
         at.write_text(head + cuts + text)
         if zone in self._signed:
@@ -182,6 +186,12 @@ class Bind:
         )  # fmt: skip
         name = done.stdout.strip()
         return next(line for line in (self.base / f"{name}.key").read_text().splitlines() if not line.startswith(";")).split("DNSKEY ")[1]
+
+    def _ds(self, zone: str) -> str:
+        """Of the first key: one that the zone is signed with later is not vouched for."""
+        assert _DS is not None
+        first = min(self.base.glob(f"K{zone}.+*.key"), key=lambda key: key.stat().st_mtime_ns)
+        return subprocess.run([_DS, "-2", str(first)], capture_output=True, text=True, timeout=WITHIN, check=True).stdout
 
     def _sign(self, zone: str, at: Path) -> None:
         assert _SIGN is not None

@@ -158,10 +158,13 @@ class Daemon:
         with self._news:
             return [line for line in self.lines if line["event"] == event and mailbox in (None, line.get("mailbox"))]
 
-    def status(self) -> Tree:
-        with urllib.request.urlopen(f"{self.url}/v1/status", timeout=20) as reply:
+    def get(self, path: str) -> Tree:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as reply:
             document: Tree = json.loads(reply.read())
         return document
+
+    def status(self) -> Tree:
+        return self.get("/v1/status")
 
     def route(self, mailbox: str) -> Tree:
         return next(route for route in self.status()["routes"] if route["route"].endswith(f"/{mailbox}"))
@@ -180,6 +183,10 @@ class Daemon:
         ]
         assert found, f"no series {name} {labels}"
         return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
@@ -231,6 +238,7 @@ def write(
         "paths": paths,
         "mailboxes": mailboxes,
         "routes": list(routes),
+        "inspect": {"enabled": False},  # its zones are nobody's: no question may leave this machine
         **more,
     }
     at = directory / "mailcanary.yaml"

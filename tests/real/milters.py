@@ -147,30 +147,19 @@ class _Daemon:
 
 
 class OpenDkim(_Daemon):
-    """Signs what passes through. `keys`: selector -> (domain, private key in PEM); `sign_with` chooses, as a deploy would."""
+    """Signs what passes through. `keys`: domain of the author -> (selector, private key in PEM)."""
 
-    def __init__(self, keys: Mapping[str, tuple[str, str]], selector: str) -> None:
+    def __init__(self, keys: Mapping[str, tuple[str, str]]) -> None:
         super().__init__("mailcanary-opendkim-")
-        lines = []
-        for name, (domain, pem) in keys.items():
-            at = self.base / f"{name}.private"
-            at.write_text(pem)
-            at.chmod(0o600)
-            lines.append(f"{name} {domain}:{name}:{at}\n")
-        self._domains = {name: domain for name, (domain, _) in keys.items()}
-        (self.base / "keys").write_text("".join(lines))
         (self.base / "hosts").write_text("127.0.0.0/8\n::1\n")
         (self.base / "conf").write_text(_SIGNER.format(base=self.base, port=self.port))
-        self._choose(selector)
-
-    def _choose(self, selector: str | None) -> None:
-        (self.base / "signing").write_text(f"*@{self._domains[selector]} {selector}\n" if selector else "")
-
-    def sign_with(self, selector: str | None) -> None:
-        """None: sign nothing."""
-        self.stop()
-        self._choose(selector)
-        self.start()
+        for domain, (_, pem) in keys.items():
+            at = self.base / f"{domain}.private"
+            at.write_text(pem)
+            at.chmod(0o600)
+        table = [f"{domain} {domain}:{selector}:{self.base}/{domain}.private\n" for domain, (selector, _) in keys.items()]
+        (self.base / "keys").write_text("".join(table))
+        (self.base / "signing").write_text("".join(f"*@{domain} {domain}\n" for domain in keys))
 
     def command(self) -> list[str]:
         assert _OPENDKIM is not None

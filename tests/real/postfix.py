@@ -84,6 +84,7 @@ smtpd_milters = {milters}
 non_smtpd_milters =
 milter_default_action = tempfail
 smtp_tls_security_level = may
+smtp_body_checks = regexp:{base}/body_checks
 """
 
 _WITH_AUTH = "-o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject"
@@ -154,9 +155,10 @@ class Postfix:
         hops: Mapping[str, int] | None = None,
         milters: Sequence[int] = (),
         hostname: str = "",
+        body_checks: str = "",
     ) -> None:
         """`domains`: domain -> LMTP port of who keeps its mailboxes; `hops`: domain -> SMTP port of the next hop, over TLS; `milters`:
-        ports of filters that see all that comes in."""
+        ports of filters that see all that comes in; `body_checks`: regexp_table(5), applied as mail goes out, after every filter."""
         _sweep()
         self.base = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.base.chmod(0o755)  # the postfix user must be able to pass through
@@ -168,6 +170,7 @@ class Postfix:
         (self.base / "data").mkdir(mode=0o700)
         shutil.chown(self.base / "data", "postfix")
         (self.base / "virtual").touch()
+        (self.base / "body_checks").write_text(body_checks)
         (self.base / "transport").write_text(
             "".join(f"{domain} lmtp:inet:{HOST}:{port}\n" for domain, port in domains.items())
             + "".join(f"{domain} smtp:[{HOST}]:{port}\n" for domain, port in (hops or {}).items())
