@@ -124,6 +124,15 @@ ROWS: tuple[Row, ...] = (
     _theirs(F.IMAP_DOWN, P.MAILBOX),
     _theirs(F.IMAP_HANG, P.PROVIDER),
     _theirs(F.IMAP_AUTH_REFUSED, P.MAILBOX),
+    # in the proof of the mail
+    _row(F.UNSIGNED, P.EVERYWHERE, L.AUTHENTICATION, "no mail bears a signature"),
+    _row(F.UNSIGNED, P.APP, L.AUTHENTICATION, "the application's mail bears none"),
+    _row(F.ALTER_BODY, P.EVERYWHERE, L.AUTHENTICATION, "something alters it after it was signed"),
+    Row(F.ALTER_BODY, P.PROVIDER, frozenset({L.AUTHENTICATION, L.PROVIDER}), "a gateway on the way to one provider"),
+    Row(F.KEY_GONE, P.EVERYWHERE, frozenset({L.AUTHENTICATION, L.DNS}), "the key's record is gone"),
+    Row(None, P.APP, frozenset({L.AUTHENTICATION}), "it signs with a key that was never published", deploy="v6"),
+    _row(F.DNS_SERVFAIL, P.EVERYWHERE, L.MONITOR, "our resolver is broken; receivers have their own"),
+    _row(F.DNS_DOWN, P.EVERYWHERE, L.MONITOR, "our resolver is silent; receivers have their own"),
     # nobody is to be paged
     _healthy(None, P.EVERYWHERE, "nothing is wrong"),
     _healthy(F.DELAY, P.EVERYWHERE, "half a second more is no lateness", seconds=0.5),

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from typing import TYPE_CHECKING
 
 from monitor.rules.mailauth.dkim import tags
 from monitor.rules.mailauth.dkim.tags import TagFault
 
+if TYPE_CHECKING:  # cryptography is imported at the first key: mail is sighted, and probes are sent, without it
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 SHORTEST = 1024  # bits of an RSA key that verifiers may accept (RFC 8301 section 3.2)
 LONGEST = 16384  # bits that we verify with
 ED25519_BYTES = 32
-
-PublicKey = RSAPublicKey | Ed25519PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Key:
     """One key record. `fault`: why nothing can be verified with it, in plain words; empty for a good one and for a revoked one."""
 
     kind: str = "rsa"  # k=
-    public: PublicKey | None = field(default=None, repr=False, compare=False)
+    public: RSAPublicKey | Ed25519PublicKey | None = field(default=None, repr=False, compare=False)
     bits: int = 0  # of an RSA modulus; 256 for ed25519
     hashes: tuple[str, ...] = ()  # h=; empty: all
     services: tuple[str, ...] = ("*",)  # s=
@@ -92,6 +90,10 @@ def _flags(found: dict[str, str]) -> tuple[str, ...]:
 
 def _rsa(about: Key, data: bytes, digest: str) -> Key:
     """SubjectPublicKeyInfo, or the bare RSAPublicKey that some publish (RFC 6376 section 3.6.1 names that one)."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
+
     try:
         public = load_der_public_key(data) if len(data) <= LONGEST // 8 + 100 else None
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -111,6 +113,8 @@ def _rsa(about: Key, data: bytes, digest: str) -> Key:
 
 
 def _ed25519(about: Key, data: bytes, digest: str) -> Key:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - see above
+
     if len(data) != ED25519_BYTES:
         return replace(about, digest=digest, fault=f"an ed25519 key has {ED25519_BYTES} bytes, this has {len(data)}")
     return replace(about, public=Ed25519PublicKey.from_public_bytes(data), bits=8 * ED25519_BYTES, digest=digest, modulus=digest)

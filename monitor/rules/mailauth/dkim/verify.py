@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from monitor.model.dns import Answer, Outcome, RecordType
 from monitor.model.mailauth import BodyHash, Signature, SignatureProof, SignatureState
 from monitor.rules.lookup import Lookup
@@ -99,6 +93,12 @@ def restriction(signature: Signature, key: Key) -> str:
 
 
 def _matches(signature: Signature, key: Key) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - slow to import: see key.py
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
     try:
         if isinstance(key.public, Ed25519PublicKey):
             key.public.verify(signature.value, signature.digest)  # PureEdDSA over the SHA-256 (RFC 8463 section 3)
