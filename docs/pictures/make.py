@@ -5,6 +5,7 @@ The demo runs in a pseudo-terminal; a terminal emulator reads along; what stands
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -22,10 +23,13 @@ import pyte
 from rich.console import Console
 from rich.text import Text
 
+from monitor.lab.dns import DnsServer
+
 HERE = Path(__file__).parent
 COLUMNS = 132
 DEADLINE = 60.0
 GATE_LINES = 34
+AUDIT_LINES = 41
 COLOURS = {"default": "", "brown": "yellow"}
 
 
@@ -36,7 +40,7 @@ def main() -> int:
         print("the demo did not reach act 3", file=sys.stderr)
         return 1
     _draw(screen, HERE / "demo.svg", "mailcanary demo")
-    return _kept()
+    return _kept() or asyncio.run(_audited())
 
 
 def _kept() -> int:
@@ -59,6 +63,44 @@ def _kept() -> int:
         return 1
     _draw(incident, HERE / "incident.svg", "mailcanary incident show INC-1")
     _draw(gates, HERE / "gate.svg", "mailcanary gate run: deploy v2, then v3")
+    return 0
+
+
+ZONES = {  # a shop that moved to another relay and forgot its zone
+    "shop.example": """@ TXT "v=spf1 include:_spf.mailer.example include:crm.example mx ~all"
+@ MX 10 mx
+mx A 192.0.2.25
+mx TXT "v=spf1 -all"
+_dmarc TXT "v=DMARC1; p=quarantine; np=reject; rua=mailto:dmarc@shop.example"
+s1._domainkey TXT "v=DKIM1; k=rsa; p="
+mail A 192.0.2.10
+mail TXT "v=spf1 a -all"
+""",
+    "mailer.example": '_spf TXT "v=spf1 include:_a.mailer.example ip4:198.51.100.0/25 ~all"\n_a TXT "v=spf1 ip4:198.51.100.128/25 ~all"\n',
+    "crm.example": '@ TXT "v=spf1 ip4:203.0.113.0/25 ~all"\n',
+    "example": "shop NS ns.shop\nns.shop A 127.0.0.1\n",
+    ".": "example. NS ns.example.\nns.example. A 127.0.0.1\n",
+    "2.0.192.in-addr.arpa": "10 PTR mail.shop.example.\n25 PTR mx.shop.example.\n",
+}
+
+
+async def _audited() -> int:
+    """What `mailcanary audit` says of those zones."""
+    server = DnsServer()
+    for origin, text in ZONES.items():
+        server.set_zone(origin, text)
+    await server.start()
+    here = f"127.0.0.1:{server.port}"
+    known = ["--egress", "192.0.2.10", "--selector", "s1", "--helo", "mail.shop.example", "--no-transport", "--private-addresses"]
+    command = [sys.executable, "-m", "monitor", "audit", "shop.example", "--resolver", here, "--dns-port", str(server.port), *known]
+    try:
+        screen = await asyncio.to_thread(_run, command, "AUDIT FAIL", AUDIT_LINES)
+    finally:
+        await server.close()
+    if screen is None:
+        print("the audit found nothing", file=sys.stderr)
+        return 1
+    _draw(screen, HERE / "audit.svg", "mailcanary audit shop.example")
     return 0
 
 

@@ -17,7 +17,7 @@ OFF = 300.0  # seconds that Date may differ from the submission
 CHECKS: dict[CheckId, Check] = {
     CheckId.MSG_01: Check(
         CheckId.MSG_01,
-        "Delivered mail keeps to the message format",
+        "delivered mail keeps to the message format",
         "Gmail and Yahoo reject or junk mail that breaks RFC 5322.",
         "RFC 5322, RFC 2045",
         Gravity.CRITICAL,

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from monitor.model.checks import CheckId, CheckResult, Profile, ProviderAnswer, Status
 
-_AUTHENTICATED = (CheckId.SPF_01, CheckId.SPF_07, CheckId.DKIM_K1, CheckId.DKIM_K4, CheckId.DKIM_M2, CheckId.DMARC_01, CheckId.DMARC_10)
+_AUTHENTICATED = (
+    CheckId.SPF_01,
+    CheckId.SPF_07,
+    CheckId.DKIM_K1,
+    CheckId.DKIM_K3,
+    CheckId.DKIM_K4,
+    CheckId.DKIM_M2,
+    CheckId.DMARC_01,
+    CheckId.DMARC_10,
+)
 _REVERSE = (CheckId.IP_01, CheckId.IP_02)
 
 DEMANDS: Mapping[Profile, tuple[CheckId, ...]] = {
