@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
 from monitor.model.address import Address, Domain
-from monitor.model.facts import KINDS, CleanedUp, Fact, Sighted
+from monitor.model.facts import KINDS, Baselined, CleanedUp, Fact, InspectionAsked, Sighted, ZoneObserved
 from monitor.model.incident import IncidentId
 from monitor.model.instant import Instant
 from monitor.model.money import Money
@@ -43,6 +44,9 @@ def facts_of(kind: str) -> st.SearchStrategy[Any]:
         return st.builds(Sighted, supersedes=st.lists(st.integers(1, 12), max_size=2).map(tuple), **few)
     if cls is CleanedUp:
         return st.builds(CleanedUp, folder=st.sampled_from(["INBOX", "Junk"]), uidvalidity=st.integers(1, 2), uid=st.integers(1, 2))
+    if cls in (ZoneObserved, Baselined, InspectionAsked):
+        domains = st.sampled_from(["shop.example", "other.example"])
+        return st.builds(lambda fact, domain: replace(fact, domain=domain), st.from_type(cls), domains)
     return st.from_type(cls)
 
 
@@ -60,5 +64,6 @@ def histories() -> st.SearchStrategy[list[Fact | None]]:
         "closed",
         "looked",
         "transition",
+        "zone_observed",
     ]
     return st.lists(st.sampled_from(kinds).flatmap(facts_of) | st.none(), max_size=14)
