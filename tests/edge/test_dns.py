@@ -271,6 +271,7 @@ async def test_cut_over_udp_and_nothing_over_tcp() -> None:
         await server.close()
 
 
+@pytest.mark.hostile
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.data())
 def test_no_reply_makes_the_reader_raise(data: st.DataObject) -> None:
@@ -287,6 +288,7 @@ def test_no_reply_makes_the_reader_raise(data: st.DataObject) -> None:
     assert isinstance(answer, Answer) and (answer.failure is None) != answer.failed
 
 
+@pytest.mark.hostile
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(max_size=80), st.booleans())
 def test_any_text_is_a_name_or_none(text: str, below: bool) -> None:
@@ -294,6 +296,7 @@ def test_any_text_is_a_name_or_none(text: str, below: bool) -> None:
     assert wire is None or (len(wire) <= 255 and wire[-1] == 0)
 
 
+@pytest.mark.hostile
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=6))
 def test_a_name_of_a_reply_can_be_asked_for(labels: list[bytes]) -> None:

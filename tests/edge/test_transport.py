@@ -348,6 +348,7 @@ async def test_recipients_are_asked_about_and_nothing_is_sent(authority: Authori
 # -- certificates -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.hostile
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
 def test_no_certificate_makes_the_reader_raise(data: st.DataObject) -> None:
@@ -392,6 +393,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.hostile
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(WORDS | st.binary(max_size=8), max_size=40), st.sampled_from([SmtpDialogue, ImapDialogue]))
 def test_whatever_a_server_says_the_look_ends_in_order(words: list[bytes], kind: type[SmtpDialogue | ImapDialogue]) -> None:

@@ -44,6 +44,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> li
     return calls
 
 
+@pytest.mark.hostile
 @given(st.binary(max_size=2000))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes(raw: bytes) -> None:
@@ -75,6 +76,7 @@ FRAGMENTS = [
 ]
 
 
+@pytest.mark.hostile
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=60).map(b"".join))
 @settings(max_examples=250, deadline=None)
 def test_any_heap_of_mail_fragments(raw: bytes) -> None:
@@ -84,6 +86,7 @@ def test_any_heap_of_mail_fragments(raw: bytes) -> None:
     assert reading.dsn is None or reading.tokens == ()
 
 
+@pytest.mark.hostile
 @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=20))
 @settings(max_examples=150, deadline=None)
 def test_our_own_message_broken_anywhere(start: int, length: int, splice: bytes) -> None:
@@ -91,6 +94,7 @@ def test_our_own_message_broken_anywhere(start: int, length: int, splice: bytes)
     altered(read(raw), PLAN.expectation)
 
 
+@pytest.mark.hostile
 @given(st.integers(0, len(GOOD)))
 @example(GOOD.index(b"=C2=A3", GOOD.index(b"Amount:")) + 9)  # in the middle of the amount
 @example(GOOD.index(b"=C2=A3", GOOD.index(b"Amount:")) + 60)  # a little after it
@@ -226,6 +230,7 @@ words = st.text(alphabet="abcdefgh £€äöüß=._-\n>0123456789", min_size=1, 
 subjects = st.text(alphabet="abc äöü€?=_<>\"'", max_size=80)
 
 
+@pytest.mark.hostile
 @given(words, words, subjects, st.sampled_from(["quoted-printable", "base64", "8bit"]), st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_honest_mail_reads_as_the_standard_library_reads_it(text: str, html: str, subject: str, encoding: str, mixed: bool) -> None:
@@ -248,6 +253,7 @@ def test_honest_mail_reads_as_the_standard_library_reads_it(text: str, html: str
     assert not reading.partial
 
 
+@pytest.mark.hostile
 @given(st.binary(max_size=400))
 @settings(deadline=None)
 def test_base64_of_anything(data: bytes) -> None:
@@ -259,6 +265,7 @@ def test_base64_of_anything(data: bytes) -> None:
     mime._base64(data)
 
 
+@pytest.mark.hostile
 @given(st.binary(max_size=500))
 @settings(deadline=None)
 def test_delivery_status_blocks_end(content: bytes) -> None:
