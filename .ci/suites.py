@@ -45,7 +45,7 @@ BUDGETS = {
     "pipelines": 120,
     "real": 600,
 }
-WAITING = ("acceptance", "matrix", "real")  # a lane of their own
+WAITING = ("acceptance", "real")  # a lane of their own
 UNPLANNED = 60  # the budget of a folder that is not listed yet
 GIVE_UP = 3  # a suite that takes this many budgets is stopped
 MARK = "pytest.mark.hostile"
