@@ -32,9 +32,8 @@ def main(argv: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # where it has few letters it loses some, and no verdict
     arguments = _parser().parse_args(argv)
-    command = import_module(f"monitor.cli.{arguments.module}")
     try:
-        return int(command.call(arguments))
+        return int(import_module(f"monitor.cli.{arguments.module}").call(arguments))
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -44,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:  # whoever reads exit codes must not take a bug for broken mail
+        if isinstance(error.__cause__, KeyboardInterrupt):  # __set_name__ wraps it in 3.11, while a module is imported
+            return 128 + signal.SIGINT
         traceback.print_exc()
         print(f"mailcanary {arguments.command}: a fault of our own: {error!r}", file=sys.stderr)
         return 4
@@ -219,7 +220,6 @@ def _of_the_audit(commands: Commands) -> None:
     _with_config(audit)
     flags.of_audit(audit)
     _with_token(audit)
-    _with_by(audit)
 
 
 def _of_a_running_daemon(commands: Commands) -> None:

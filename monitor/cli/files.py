@@ -13,7 +13,11 @@ def written(name: str, path: Path, text: str) -> None:
     try:
         _replaced(path.resolve(), text)
     except OSError as error:
-        remark(f"{name} {path}: {error.strerror or error}; it was not written, which changes no verdict")
+        remark(unwritten(f"{name} {path}", error))
+
+
+def unwritten(name: str, error: OSError) -> str:
+    return f"{name}: {error.strerror or error}; it was not written, which changes no verdict"
 
 
 def _replaced(path: Path, text: str) -> None:

@@ -16,11 +16,22 @@ def of_audit(audit: argparse.ArgumentParser) -> None:
     for form in ("json", "junit", "markdown"):
         audit.add_argument(f"--{form}", metavar="FILE", help=f"write the {form} report there, too")
     audit.add_argument("--strict", action="store_true", help="warnings fail, too")
-    audit.add_argument("--only", metavar="IDS", help="only these checks, e.g. SPF-07,DKIM; the answers of providers stay whole")
+    audit.add_argument("--only", metavar="IDS", help="only these checks, e.g. SPF-07,DKIM; without the answers of providers")
     audit.add_argument("--all", action="store_true", help="show what passed, too")
-    audit.add_argument("--server", metavar="URL", help="learn from this daemon (default: $MAILCANARY_SERVER, or that of the configuration)")
-    audit.add_argument("--approve", action="store_true", help="what the daemon observed last is right: make it the baseline")
-    audit.add_argument("--note", default="", help="with --approve: why, for whoever looks at it later")
+    audit.add_argument(
+        "--server",
+        metavar="URL",
+        help="learn from this daemon, which must answer (default: $MAILCANARY_SERVER, or that of the configuration)",
+    )
+    audit.add_argument(
+        "--approve",
+        nargs="?",
+        const="",
+        metavar="DIGEST",
+        help="what the daemon observed last is right: make it the baseline; shows the change and asks, or takes the digests that it told",
+    )
+    audit.add_argument("--note", help="with --approve: why, for whoever looks at it later")
+    audit.add_argument("--by", metavar="NAME", help="with --approve: who (default: $USER)")
 
 
 def _of_sending(audit: argparse.ArgumentParser) -> None:

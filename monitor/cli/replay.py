@@ -16,25 +16,22 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli import UsageError, config_path, tell
+from monitor.cli.configured import policy_without_secrets
 from monitor.cli.paper import drawn
 from monitor.edge.clock import SystemClock
 from monitor.edge.journal import JournalError
 from monitor.edge.journal.replay import count, read_only
-from monitor.edge.secret import SystemSecrets
 from monitor.model.policy import Policy
-from monitor.model.secret import SecretRef
 from monitor.model.verdict import Reason, Verdict
-from monitor.ports import SecretError
 from monitor.rules.plain import plain
 from monitor.rules.replay import Change, Course, Opened, Replay, Replayed, reasons
 from monitor.rules.words import lapse
-from monitor.settings import SettingsError, load, parse_duration
+from monitor.settings import parse_duration
 from monitor.surface.report import COLOURS
 
 SHOWN = 40  # changed probes in the table; JSON has them all
 TURN = 15.0  # seconds that the incident stage may lie between two looks: no difference
 TICK = 500  # facts between two steps of the progress bar
-_UNREAD = "0" * 32  # stands for a secret that is not at hand: a replay signs nothing and logs in nowhere
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -42,7 +39,7 @@ def call(arguments: argparse.Namespace) -> int:
     journal = _journal(arguments.journal)
     since = _since(arguments.since) if arguments.since else None
     file = config_path(arguments.config)
-    policy = _policy(file)
+    policy = policy_without_secrets(file)
     try:
         replayed = _replay(journal, policy, since)
     except JournalError as error:
@@ -75,26 +72,6 @@ def _since(given: str) -> float:
     except ValueError:
         raise UsageError(f"--since {given}: is no time; write 2026-11-22T08:00, or 2d for the last two days") from None
     return (named if named.tzinfo else named.replace(tzinfo=UTC)).timestamp()
-
-
-class _Dispensable:
-    """Secrets that need not be there: a replay runs where the passwords are not."""
-
-    def __init__(self) -> None:
-        self._system = SystemSecrets()
-
-    def read(self, ref: SecretRef) -> str:
-        try:
-            return self._system.read(ref)
-        except SecretError:
-            return _UNREAD
-
-
-def _policy(file: Path) -> Policy:
-    try:
-        return load(file, _Dispensable()).policy
-    except SettingsError as error:
-        raise UsageError(str(error)) from None
 
 
 def _replay(journal: Path, policy: Policy, since: float | None) -> Replayed:

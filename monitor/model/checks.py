@@ -159,3 +159,4 @@ class ProviderAnswer:
     asked: int
     blocked_by: tuple[CheckId, ...] = ()
     unknown: tuple[CheckId, ...] = ()
+    untested: tuple[CheckId, ...] = ()  # demands of which nobody said what they need

@@ -80,6 +80,7 @@ class Answer:
     size: int = 0  # bytes of the answer
     truncated: bool = False  # it did not fit into UDP
     signed_until: float = 0.0  # when the first of its RRSIGs ends, seconds since the epoch; 0: none
+    signed_from: float = 0.0  # since when that RRSIG holds
     seconds: float = 0.0  # until it came
     at: float = 0.0  # seconds since the epoch
 

@@ -15,7 +15,7 @@ from monitor.model.address import Address
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, GatePolicy, GateRoute
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
-from monitor.model.inspection import Cause, Drift, Facet, KeyAge
+from monitor.model.inspection import Cause, Drift, Facet, FacetKind, KeyAge
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
 from monitor.model.mailauth import DeliveredMail, MailProof
@@ -350,8 +350,19 @@ class ZoneObserved:
     blind: str = ""  # why nothing can be said at all: our resolvers do not answer
     keys: tuple[KeyAge, ...] = ()
     hardened: tuple[str, ...] = ()  # results (id and what it is about) that could not be tested for so long that they count as failed
-    learned: bool = False  # it holds facets that the baseline takes over, since nothing was known of them
-    same: bool = False  # results, passed, facets, keys and hardened are those of the fact before, and stand only there
+    learned: bool = False  # the baseline takes facets over: in old journals, which have no ZoneLearned
+    same: bool = False  # results, passed, facets, keys, hardened, unanswered are those of the fact before, and stand only there
+    unmoved: bool = False  # likewise drifts
+    unanswered: tuple[tuple[FacetKind, str], ...] | None = None  # facets that could not be asked; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLearned:
+    """How a domain's zone is meant to be from now on, as long as no person says otherwise: all of it, not only what is new."""
+
+    at: Instant
+    domain: str
+    facets: tuple[Facet, ...]
 
 
 # --- writer: stages/judge --------------------------------------------------------------------------------------------
@@ -644,7 +655,7 @@ ProbeFact = (
 MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
 IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
 GateFact = GateRequested | GateProbing | GateDecided | GateCancelled | GateOverridden
-ZoneFact = ZoneObserved | Baselined | InspectionAsked
+ZoneFact = ZoneObserved | ZoneLearned | Baselined | InspectionAsked
 AppFact = Started | Reloaded | ReloadRefused
 Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | ZoneFact | Tripped | IncidentFact | GateFact | DeployMarked | Paused | Resumed
 
@@ -666,6 +677,7 @@ KINDS: dict[str, type[Fact]] = {
     "delivered": Delivered,
     "mail_proved": MailProved,
     "zone_observed": ZoneObserved,
+    "zone_learned": ZoneLearned,
     "baselined": Baselined,
     "inspection_asked": InspectionAsked,
     "scanned": Scanned,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +11,7 @@ from monitor.model.checks import Gravity, Profile
 from monitor.model.mailauth import DeliveredMail, MailProof
 from monitor.model.transport import Endpoint
 
+LONGEST_BRIEF = 1_000  # characters of a facet's value in a drift
 MOST_DOMAINS = 500  # inspected by one instance: they are label values, and share one resolver
 
 
@@ -103,17 +105,26 @@ class Facet:
     def key(self) -> tuple[FacetKind, str]:
         return self.kind, self.name
 
+    @property
+    def brief(self) -> str:
+        """The value. A long one is cut and ends in its digest, so that those that differ stay apart."""
+        if len(self.value) <= LONGEST_BRIEF:
+            return self.value
+        digest = hashlib.sha256(self.value.encode()).hexdigest()
+        return f"{self.value[: LONGEST_BRIEF - len(digest) - 3]}...{digest}"
+
 
 class DriftState(StrEnum):
     PROPAGATING = "propagating"  # seen, and old answers may live until the old TTL is over
     STANDING = "standing"  # seen twice, and the old TTL is over
     APPROVED = "approved"
-    REVERTED = "reverted"
+    REVERTED = "reverted"  # the zone is as it was, or nobody asks for it any more
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A difference from the baseline. `gravity`: critical when it weakens or removes, warning when it adds, info when it strengthens."""
+    """A difference from the baseline, one for each facet. `gravity`: critical when it weakens or removes, warning when it adds, info when
+    it strengthens. `before` and `after` are brief."""
 
     kind: FacetKind
     name: str
@@ -122,9 +133,10 @@ class Drift:
     gravity: Gravity
     what: str  # in plain words: selector s1's key record vanished
     state: DriftState
-    first_seen: float
+    first_seen: float  # a value that changes again to another of the same gravity is the same difference
     until: float  # when every cache has the new one: first_seen + old TTL
     old_ttl: int = 0
+    changes: tuple[float, ...] = ()  # when the value changed, the latest last, coming back included; bounded
 
     @property
     def key(self) -> tuple[FacetKind, str]:

@@ -114,7 +114,7 @@ class SignatureState(StrEnum):
     PASS = "pass"
     NO_KEY = "no_key"
     REVOKED = "revoked"
-    KEY_UNUSABLE = "key_unusable"  # syntax, several records, another kind, h=, s= or t=s forbid it
+    KEY_UNUSABLE = "key_unusable"  # syntax, several records of which none verifies, another kind, h=, s= or t=s forbid it
     WEAK = "weak"  # the key is too short or the algorithm is forbidden (RFC 8301)
     BODY_ALTERED = "body_altered"
     HEADER_ALTERED = "header_altered"

@@ -16,6 +16,8 @@ _REFUND_NUMBER = re.compile(r"(?<![^\W_])rf[-_]?\d[\d_-]{3,}", re.I)  # as rules
 
 def one_line(text: str) -> str:
     """With control characters escaped, so that nobody writes a line of their own or steers a terminal."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii") for char in text)
 
 

@@ -16,7 +16,7 @@ from monitor.model.instant import Instant
 from monitor.model.mailauth import MailProof
 from monitor.ports import Resolver, SuffixList, TransportProbe
 from monitor.rules.inspect import Inspection, inspect, pace
-from monitor.rules.inspect.observed import blind, observed
+from monitor.rules.inspect.observed import blind, observed, written
 from monitor.rules.inspect.pace import Turn
 from monitor.rules.inspect.subject import subject_of
 from monitor.rules.inspect.unknowns import control
@@ -113,8 +113,12 @@ class Inspecting:
         following = pace.following(
             fact, before, (before.blinded if before else 0) + 1, desk.policy.inspect.every, desk.entropy.uniform(-1.0, 1.0)
         )
-        await desk.commit([fact])
+        regained = before is not None and before.blind is not None and not fact.blind
+        await desk.commit(written(fact, before))
         self._latest[domain] = fact.at
+        if regained:  # our resolvers answer again: the others need not wait until their patience is over
+            blind = {name for name, zone in desk.world.zones.domains.items() if zone.blind is not None}
+            self._wake(Cause.CONFIRM, tuple(name for name in desk.policy.inspect.domains if name in blind))
         meanwhile = self._turns.get(domain)
         if meanwhile is None or meanwhile.at.seconds_since(following.at) > 0:
             self._turns[domain] = following

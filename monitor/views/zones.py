@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from monitor.model.checks import CheckResult, Status
-from monitor.model.facts import Baselined, Delivered, Entry, InspectionAsked, MailProved, ZoneObserved
+from monitor.model.facts import Baselined, Delivered, Entry, InspectionAsked, MailProved, ZoneLearned, ZoneObserved
 from monitor.model.inspection import Drift, DriftState, Facet, FacetKind
 from monitor.model.instant import Instant
 from monitor.model.mailauth import DeliveredMail
@@ -17,8 +17,10 @@ MOST_LEARNED = 50  # addresses, names, selectors of one author domain: those see
 MOST_AUTHORS = 500  # author domains
 MOST_ROUTES = 2_000
 MOST_DRIFTS = 100
+MOST_MEANT = 300  # facets of a baseline
 
 T = TypeVar("T")
+Key = tuple[FacetKind, str]
 
 
 def finding_key(result: CheckResult) -> str:
@@ -31,7 +33,17 @@ def untold(baseline: Sequence[Facet], facets: Iterable[Facet]) -> tuple[Facet, .
     thing but an addition, which a person has to approve."""
     known = {facet.key for facet in baseline}
     keys = any(kind is FacetKind.DKIM for kind, _ in known)
-    return tuple(facet for facet in facets if facet.key not in known and not (keys and facet.kind is FacetKind.DKIM and facet.value))
+    return tuple(facet for facet in facets if facet.key not in known and not (keys and facet.kind is FacetKind.DKIM))
+
+
+def unasked(known: Iterable[Key], baseline: Sequence[Facet], facets: Sequence[Facet], unanswered: Sequence[Key]) -> set[Key]:
+    """Those of `known` that an inspection, which shows facets and left others unanswered, no longer asks for: an address or a selector that
+    is not in use any more. Which hosts are asked for is sure only while every MX answers as it is meant to."""
+    seen = {facet.key: facet.value for facet in facets}
+    meant = {facet.key: facet.value for facet in baseline if facet.kind is FacetKind.MX}
+    sure = not any(kind is FacetKind.MX for kind, _ in unanswered) and all(seen.get(key, value) == value for key, value in meant.items())
+    asked = {*seen, *unanswered}
+    return {key for key in known if key not in asked and (sure or key[0] is not FacetKind.ADDRESS)}
 
 
 @dataclass(slots=True)
@@ -54,6 +66,7 @@ class DomainState:
     """One sending domain. `last` is complete, also when its fact only said that all was the same."""
 
     first: Instant | None = None  # when it was first inspected, and not blind
+    looks: int = 0  # inspections that were not blind
     last: ZoneObserved | None = None  # the latest that was not blind
     last_seq: int = 0
     spelled: Instant | None = None  # when a fact last spelled all out
@@ -110,6 +123,8 @@ class Zones:
                     _latest(self.mails, str(fact.route), ProvedMail(delivered, fact))
             case ZoneObserved() as fact:
                 self._observed(entry.seq, fact)
+            case ZoneLearned() as fact:
+                _taught(self.domain(fact.domain), fact)
             case Baselined() as fact:
                 _approved(self.domain(fact.domain), fact)
             case InspectionAsked() as fact:
@@ -142,13 +157,15 @@ class Zones:
             if state.last is None:  # what it refers to has left the journal; the next that spells all out tells it
                 return
             before = state.last
+            drifts = tuple(state.drifts) if fact.unmoved else fact.drifts
             fact = replace(
-                fact, results=before.results, passed=before.passed, facets=before.facets, keys=before.keys, hardened=before.hardened
+                before, at=fact.at, cause=fact.cause, asked=fact.asked, failed=fact.failed, drifts=drifts, same=True, learned=False
             )
         else:
             state.last_seq, state.spelled = seq, fact.at
         state.blind, state.blind_why, state.blinded, state.last = None, "", 0, fact
         state.first = state.first or fact.at
+        state.looks += 1
         if fact.learned:
             state.baseline = (*state.baseline, *untold(state.baseline, fact.facets))
         known = state.findings
@@ -171,12 +188,22 @@ def _found(before: FindingState | None, result: CheckResult, fact: ZoneObserved,
     return before
 
 
+def _taught(state: DomainState, fact: ZoneLearned) -> None:
+    """What a person approved while it was being learned counts."""
+    if state.approved is None or fact.at.utc >= state.approved.at.utc:
+        state.baseline = fact.facets
+
+
 def _approved(state: DomainState, fact: Baselined) -> None:
-    """What could not be seen when a person approved keeps the value that it was meant to have."""
-    meant = {facet.key: facet for facet in (*state.baseline, *fact.facets)}
+    """What could not be seen when a person approved keeps the value that it was meant to have; what nobody asks for any more goes."""
+    last, known = state.last, {facet.key: facet for facet in state.baseline}
+    over = unasked(known, state.baseline, last.facets, last.unanswered) if last is not None and last.unanswered is not None else set()
+    approved = {facet.key for facet in fact.facets}
+    kept = [facet for key, facet in known.items() if key not in over | approved]
+    meant = {facet.key: facet for facet in (*fact.facets, *kept)[:MOST_MEANT]}
     state.baseline, state.approved = tuple(meant[key] for key in sorted(meant)), fact
     state.drifts = [
-        replace(one, state=DriftState.APPROVED) if one.stands and one.key in meant and meant[one.key].value == one.after else one
+        replace(one, state=DriftState.APPROVED) if one.stands and one.key in meant and meant[one.key].brief == one.after else one
         for one in state.drifts
     ]
 

@@ -70,7 +70,9 @@ def test_one_story(scene: Scene) -> None:
     assert (proof["spf"], proof["dmarc"]["result"], [one["state"] for one in proof["dkim"]]) == ("pass", "pass", ["pass"])
     until(lambda: bool(scene.seen), "the zone is inspected")
     first = scene.seen[0]
-    assert first["learned"] and first["facets"] and not first["blind"] and first["failed"] == 0
+    assert first["facets"] and not first["blind"] and first["failed"] == 0
+    learned = [row.body for row in proved("zone_learned") if row.body["domain"] == scene.domain]
+    assert learned[0]["facets"] == first["facets"]
     healthy = scene.inspected("an inspection after the first delivered probe", lambda fact: True)
     assert [found for fact in scene.seen for found in grave(fact)] == []
     assert not healthy["drifts"] and not scene.ground.facts("transition")

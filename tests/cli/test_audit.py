@@ -16,13 +16,14 @@ import jsonschema
 import junitparser
 import pytest
 
+from monitor.__main__ import main as started
 from monitor.cli import _parser
-from monitor.cli.audit import World, audit
+from monitor.cli.audit import World, audit, outputs
 from monitor.cli.audit.order import order_of
 from monitor.cli.audit.work import AT_ONCE, Target
 from monitor.edge.clock import SystemClock
 from monitor.lab.dns import DnsServer, Trouble
-from monitor.model.checks import CheckResult, ProviderAnswer
+from monitor.model.checks import CheckId, CheckResult, Gravity, ProviderAnswer, Status
 from monitor.model.dns import Answer, DnsFailure, Question, RecordType
 from monitor.model.inspection import Drift, Subject
 from monitor.ports import SuffixList
@@ -86,6 +87,7 @@ class Stage:
     table: Table = field(default_factory=Table)
     subjects: list[Subject] = field(default_factory=list)
     carried: tuple[CheckResult, ...] = ()
+    unheard: str = ""
 
     def rule(self, subject: Subject, lookup: Lookup, _: SuffixList) -> Found:
         lookup.ask(subject.domain, RecordType.TXT)
@@ -96,7 +98,9 @@ class Stage:
     def run(self, *argv: object) -> Outcome:
         arguments = _parser().parse_args(["audit", *map(str, argv)])
         order = order_of(arguments)
-        chosen = [Target(bare(domain, order.inspect, 0.0), Origin.FLAGS, carried=self.carried) for domain in order.domains]
+        chosen = [
+            Target(bare(domain, order.inspect, 0.0), Origin.FLAGS, carried=self.carried, unheard=self.unheard) for domain in order.domains
+        ]
         self.subjects = [target.subject for target in chosen]
         world = World(self.table, None, None, SystemClock(), self.rule, answers, CATALOGUE)  # type: ignore[arg-type]
         self.capsys.readouterr()
@@ -165,6 +169,33 @@ def test_what_only_a_daemon_can_see_counts(stage: Stage) -> None:
     assert row["answers"][0]["blocked_by"] == ["DKIM-K1"]
 
 
+def test_a_daemon_that_was_named_and_told_nothing_is_inconclusive(stage: Stage) -> None:
+    stage.unheard = "http://127.0.0.1:9: no answer"
+    outcome = stage.run("shop.test")
+    assert outcome.code == 3 and "nothing could be learned: http://127.0.0.1:9: no answer" in outcome.out.splitlines()[0]
+    stage.results["shop.test"] = bad()
+    assert stage.run("shop.test").code == 1
+
+
+def test_what_was_not_tested_is_said(stage: Stage) -> None:
+    stage.results["shop.test"] = (SPF.skipped("x", "no address"), KEY.skipped("x", "no selector"), TTL.passed("x", "3600 s"))
+    outcome = stage.run("shop.test")
+    says = "not tested: SPF-07, IP-*, DKIM-K*, delivered mail (give --egress, --selector)"
+    assert outcome.code == 0 and outcome.out.splitlines()[-1] == f"AUDIT PASS shop.test: nothing wrong was found; {says}"
+    assert says in stage.run("shop.test", "--format", "markdown").out.replace("&#42;", "*")
+    assert "not tested" not in stage.run("shop.test", "--only", "DNS").out
+    stage.carried = (SPF.failed("x", "softfail"),)
+    (row,) = fits(stage.run("shop.test", "--format", "json").out)["domains"]
+    assert row["answers"][0]["line"].startswith("Gmail: 0/1, blocked by SPF-07; not tested: DKIM-K*, delivered mail (give --selector)")
+
+
+def test_only_some_checks_answer_for_no_provider(stage: Stage) -> None:
+    stage.results["shop.test"] = bad()
+    stage.carried = (CheckResult(CheckId.SPF_01, Status.FAIL, "shop.test", Gravity.CRITICAL, "none"),)
+    (row,) = fits(stage.run("shop.test", "--only", "DNS-07", "--format", "json").out)["domains"]
+    assert not row["answers"] and row["verdict"] == "pass"
+
+
 # ---- forms -----------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +224,11 @@ def test_everything_is_shown_when_asked(stage: Stage) -> None:
 def test_a_name_that_does_not_exist_is_said_first(stage: Stage) -> None:
     stage.results["gone.test"] = (SPF.failed("gone.test", "no SPF record"),)
     outcome = stage.run("gone.test")
-    assert outcome.code == 1 and outcome.out.splitlines()[0] == "gone.test FAIL  the domain does not exist; 1 critical"
+    assert (
+        outcome.code == 1
+        and outcome.out.splitlines()[0]
+        == "gone.test FAIL  the domain does not exist; 1 critical; not tested: DKIM-K*, delivered mail (give --selector)"
+    )
 
 
 def test_a_hostile_zone_never_reaches_the_terminal(stage: Stage) -> None:
@@ -253,8 +288,62 @@ def test_two_hundred_domains_at_most_fifty_at_once(stage: Stage, tmp_path: Path)
     stage.results["d7.test"] = bad("d7.test")
     outcome = stage.run("--domains", "list")
     assert outcome.code == 1 and AT_ONCE // 2 < stage.table.most <= AT_ONCE
-    assert outcome.out.splitlines()[-1] == "AUDIT FAIL 200 domains: 1 fail, 199 pass; 1 critical, 1 error, 1 warning"
+    assert (
+        outcome.out.splitlines()[-1]
+        == "AUDIT FAIL 200 domains: 1 fail, 199 pass; 1 critical, 1 error, 1 warning, 199 infos; not tested: delivered mail"
+    )
     assert outcome.out.count("✗ SPF-07") == 1
+
+
+def test_of_several_domains_what_passed_is_counted_only(stage: Stage) -> None:
+    rows = fits(stage.run("shop.test", "b.test", "--format", "json").out)["domains"]
+    assert [[each["status"] for each in row["results"]] for row in rows] == [["info"], ["info"]] and rows[0]["counts"]["pass"] == 3
+    rows = fits(stage.run("shop.test", "b.test", "--format", "json", "--all").out)["domains"]
+    assert len(rows[0]["results"]) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_writes_nothing_is_lost(stage: Stage, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    said = outputs.final_line
+
+    def late(document: dict[str, Any]) -> str:
+        os.kill(os.getpid(), number)
+        return said(document)
+
+    monkeypatch.setattr(outputs, "final_line", late)
+    before = signal.getsignal(number)
+    outcome = stage.run("shop.test")
+    assert outcome.code == 128 + number and outcome.out.splitlines()[-1].startswith("AUDIT PASS shop.test")
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interruption_ends_it(stage: Stage) -> None:
+    def twice(question: Question) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stage.table.hook = twice
+    with pytest.raises(KeyboardInterrupt):
+        stage.run("shop.test")
+
+
+def test_interrupted_while_something_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Sequence[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monitor.cli.main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        started()
+    assert ended.value.code == 130
+
+
+def test_an_interruption_that_an_import_wrapped(mailcanary: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrapped(_: str) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("monitor.cli.import_module", wrapped)
+    outcome = mailcanary("audit", "shop.test")
+    assert outcome.code == 130 and not outcome.err
 
 
 # ---- flags -----------------------------------------------------------------------------------------------------------
@@ -274,7 +363,7 @@ def test_flags_become_the_subject(stage: Stage) -> None:
 
 
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
-    "no domain": ((), "no configuration"),
+    "no domain": ((), "or name a domain"),
     "address as domain": (("192.0.2.1",), "is an address"),
     "no dot": (("shop",), "has no dot"),
     "bad label": (("shop..test",), "bad label"),
@@ -316,6 +405,10 @@ def test_a_file_of_domains_with_faults_names_the_lines(mailcanary: Command) -> N
     assert len(lines) == 11 and lines[-1] == "and 40 more lines that are no domains"
     Path("list").write_text("# nothing\n")
     assert "holds no domain" in mailcanary("audit", "--domains", "list").line
+    Path("list").write_bytes(b"\xef\xbb\xbfno dot\n")
+    assert "ufeff" not in mailcanary("audit", "--domains", "list").line
+    Path("list").write_text("\n".join(f"d{n}.test" for n in range(5_001)))
+    assert "more than 5000 in one audit" in mailcanary("audit", "--domains", "list").line
     Path("list").write_text("a.test\n" * 700_000)
     assert "more than 4 MiB" in mailcanary("audit", "--domains", "list").line
 

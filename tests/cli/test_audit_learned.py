@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.cli import _parser
+from monitor.cli.audit.approve import approve
 from monitor.cli.audit.known import server_of, targets
 from monitor.cli.audit.order import Order, order_of
 from monitor.cli.audit.work import Target
@@ -19,7 +20,7 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.journal import SqliteJournal
 from monitor.model.checks import CheckId, Status
 from monitor.model.facts import Baselined, Delivered, ZoneObserved
-from monitor.model.inspection import Cause, DomainPolicy, Facet, FacetKind, InspectPolicy, Selector
+from monitor.model.inspection import Cause, DomainPolicy, DriftState, Facet, FacetKind, InspectPolicy, Selector
 from monitor.model.mailauth import DeliveredMail, Hop, Signature
 from monitor.model.policy import ListenPolicy
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
@@ -167,8 +168,13 @@ def test_a_server_that_is_named_comes_first(ground: Ground, daemon: Served) -> N
 def test_no_daemon_and_no_journal_is_no_fault(ground: Ground) -> None:
     ground.configured(free_port())
     assert ground.targets()["shop.test"].origin is Origin.UNKNOWN and not ground.notes
-    assert ground.targets("--server", f"http://127.0.0.1:{free_port()}")["shop.test"].origin is Origin.UNKNOWN
-    assert len(ground.notes) == 1 and "no answer" in ground.notes[0]
+    named = ground.targets("--server", f"http://127.0.0.1:{free_port()}")["shop.test"]
+    assert named.origin is Origin.UNKNOWN and "no answer" in named.unheard and not ground.notes
+
+
+def test_a_daemon_that_is_named_must_answer(ground: Ground, mailcanary: Command) -> None:
+    outcome = mailcanary("audit", "shop.test", "--server", "bogus")
+    assert outcome.code == 2 and "give a URL" in outcome.line
 
 
 def test_without_a_configuration_nobody_is_asked(ground: Ground) -> None:
@@ -241,33 +247,104 @@ def test_a_document_of_another_shape(spoiled: Any) -> None:
 # ---- approval --------------------------------------------------------------------------------------------------------
 
 
+DIGEST = digest(FACETS)
+
+
 def test_approve(ground: Ground, daemon: Served, mailcanary: Command) -> None:
+    """Without a terminal the change is shown first, with the digest that approves it."""
     daemon.happen(observation())
-    outcome = mailcanary("audit", "shop.test", "--approve", "--server", daemon.url, "--by", "ann", "--note", "moved")
+    before = len(daemon.facts())
+    outcome = mailcanary("audit", "shop.test", "--approve", "--server", daemon.url, "--by", "ann")
+    assert outcome.code == 3 and len(daemon.facts()) == before and "selector s1's key record vanished" in outcome.out
+    assert outcome.line == f"nothing was approved; if this is how it is meant to be: mailcanary audit shop.test --approve {DIGEST}"
+    outcome = mailcanary("audit", "shop.test", "--approve", DIGEST, "--server", daemon.url, "--by", "ann", "--note", "moved")
     fact = daemon.facts()[-1]
     assert outcome.code == 0 and isinstance(fact, Baselined) and (fact.by, fact.note, fact.facets) == ("ann", "moved", FACETS)
-    assert "selector s1's key record vanished" in outcome.out.splitlines()[1]
     assert outcome.out.splitlines()[-1].startswith("shop.test: what was observed at ") and "approved by ann" in outcome.out
 
 
 def test_approve_as_json(ground: Ground, daemon: Served, mailcanary: Command) -> None:
-    daemon.happen(observation(), observation("b.test", drifts=()))
-    outcome = mailcanary("audit", "shop.test", "b.test", "--approve", "--server", daemon.url, "--format", "json")
+    other = (replace(FACETS[0], name="b.test"),)
+    daemon.happen(observation(), observation("b.test", other, drifts=()))
+    call = ("audit", "shop.test", "b.test", "--server", daemon.url, "--format", "json", "--by", "ann", "--approve")
+    first = mailcanary(*call)
+    told = json.loads(first.out)
+    assert first.code == 3 and not told["domains"] and [row["domain"] for row in told["waiting"]] == ["shop.test", "b.test"]
+    outcome = mailcanary(*call, f"{DIGEST},{digest(other)}")
     rows = json.loads(outcome.out)["domains"]
-    assert outcome.code == 0 and [row["domain"] for row in rows] == ["shop.test", "b.test"] and rows[0]["digest"] == digest(FACETS)
+    assert outcome.code == 0 and [row["domain"] for row in rows] == ["shop.test", "b.test"] and rows[0]["digest"] == DIGEST
+
+
+def test_all_domains_or_none(ground: Ground, daemon: Served, mailcanary: Command) -> None:
+    daemon.happen(observation(), observation("b.test", (replace(FACETS[0], name="b.test"),)))
+    outcome = mailcanary("audit", "shop.test", "b.test", "--approve", DIGEST, "--server", daemon.url, "--by", "ann")
+    assert outcome.code == 2 and "b.test: the daemon's latest observation" in outcome.line and not outcome.out
+    outcome = mailcanary("audit", "shop.test", "x.test", "--approve", DIGEST, "--server", daemon.url, "--by", "ann")
+    assert outcome.code == 2 and not any(isinstance(fact, Baselined) for fact in daemon.facts())
+
+
+@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 3)])
+def test_a_person_is_asked(ground: Ground, daemon: Served, capsys: pytest.CaptureFixture[str], answer: bool, code: int) -> None:
+    daemon.happen(observation())
+    order, arguments = ground.order("shop.test", "--approve", "--server", daemon.url, "--by", "ann")
+    shown: list[str] = []
+
+    def ask(question: str) -> bool:
+        shown.append(capsys.readouterr().out)
+        return answer
+
+    assert approve(order, arguments, ask) == code and "key record vanished" in shown[0]
+    assert any(isinstance(fact, Baselined) for fact in daemon.facts()) is answer
+
+
+def test_what_was_approved_is_no_change_any_more(ground: Ground, daemon: Served, mailcanary: Command) -> None:
+    moved = replace(DRIFT, kind=FacetKind.SPF, name="shop.test", after=FACETS[0].value, what="SPF moved", state=DriftState.STANDING)
+    daemon.happen(observation(facets=(replace(FACETS[0], value="old"),)), observation(drifts=(moved,), learned=False))
+    call = ("audit", "shop.test", "--server", daemon.url, "--by", "ann", "--approve", DIGEST)
+    assert "SPF moved" in mailcanary(*call).out
+    again = mailcanary(*call)
+    assert again.code == 0 and "SPF moved" not in again.out and "nothing has changed since the baseline" in again.out
+
+
+ALONE: dict[str, tuple[tuple[str, ...], str]] = {
+    "markdown": (("--approve", "--format", "markdown"), "--format markdown"),
+    "json file": (("--approve", "--json", "x"), "--json does not go with --approve"),
+    "only": (("--approve", "--only", "SPF"), "--only does not"),
+    "egress": (("--approve", "--egress", "192.0.2.1"), "--egress does not"),
+    "no transport": (("--approve", "--no-transport"), "--no-transport does not"),
+    "strict": (("--approve", "--strict"), "--strict does not"),
+    "note": (("--note", "x"), "with --approve only"),
+    "by": (("--by", "x"), "with --approve only"),
+    "no digest": (("--approve", "yes"), "is no digest"),
+    "nobody": (("--approve",), "give --by NAME"),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_flags_that_do_not_go_together(mailcanary: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("USER", raising=False)
+    flags, says = ALONE[name]
+    outcome = mailcanary("audit", "shop.test", *flags)
+    assert outcome.code == 2 and says in outcome.line and not outcome.out
+
+
+def test_a_domain_behind_approve_is_a_domain(ground: Ground, daemon: Served, mailcanary: Command) -> None:
+    daemon.happen(observation())
+    outcome = mailcanary("audit", "--server", daemon.url, "--by", "ann", "--approve", "shop.test")
+    assert outcome.code == 3 and f"audit shop.test --approve {DIGEST}" in outcome.line
 
 
 def test_approve_without_a_daemon(ground: Ground, mailcanary: Command) -> None:
-    outcome = mailcanary("audit", "shop.test", "--approve", "--server", f"http://127.0.0.1:{free_port()}")
+    outcome = mailcanary("audit", "shop.test", "--approve", "--by", "ann", "--server", f"http://127.0.0.1:{free_port()}")
     assert outcome.code == 4 and outcome.line.startswith("--approve needs the running daemon") and not outcome.out
 
 
 def test_nothing_to_approve(ground: Ground, daemon: Served, mailcanary: Command) -> None:
-    assert "not inspected it yet" in mailcanary("audit", "shop.test", "--approve", "--server", daemon.url).line
-    outcome = mailcanary("audit", "x.test", "--approve", "--server", daemon.url)
+    assert "not inspected it yet" in mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", daemon.url).line
+    outcome = mailcanary("audit", "x.test", "--approve", DIGEST, "--by", "ann", "--server", daemon.url)
     assert outcome.code == 2 and "404" in outcome.line
     daemon.happen(observation(drifts=(), results=good()))
-    assert "nothing has changed" in mailcanary("audit", "shop.test", "--approve", "--server", daemon.url).out
+    assert "nothing has changed" in mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", daemon.url).out
 
 
 def test_the_zone_moved_meanwhile(ground: Ground, daemon: Served, mailcanary: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +360,7 @@ def test_the_zone_moved_meanwhile(ground: Ground, daemon: Served, mailcanary: Co
     with served(ground.directory) as second:
         second.desk.policy = daemon.desk.policy
         second.happen(observation())
-        outcome = mailcanary("audit", "shop.test", "--approve", "--server", second.url)
+        outcome = mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", second.url)
         assert outcome.code == 2 and "409" in outcome.line and digest(moved) in outcome.line
         assert not any(isinstance(fact, Baselined) for fact in second.facts())
 
@@ -292,8 +369,8 @@ def test_a_token_that_is_refused(ground: Ground, mailcanary: Command, tmp_path: 
     with served(ground.directory, "0.0.0.0") as site:
         site.desk.policy = replace(site.desk.policy, inspect=InspectPolicy(domains={"shop.test": DomainPolicy("shop.test")}))
         site.happen(observation())
-        assert "401" in mailcanary("audit", "shop.test", "--approve", "--server", site.url).line
+        assert "401" in mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", site.url).line
         monkeypatch.setenv("MAILCANARY_TOKEN", SECRETS["READ"])
-        assert "403" in mailcanary("audit", "shop.test", "--approve", "--server", site.url).line
+        assert "403" in mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", site.url).line
         monkeypatch.setenv("MAILCANARY_TOKEN", SECRETS["ONCALL"])
-        assert mailcanary("audit", "shop.test", "--approve", "--server", site.url).code == 0
+        assert mailcanary("audit", "shop.test", "--approve", DIGEST, "--by", "ann", "--server", site.url).code == 0

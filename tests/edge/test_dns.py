@@ -189,7 +189,7 @@ async def test_the_query_asks_for_dnssec_and_ad_is_read() -> None:
     (sent,) = server.queries
     assert sent.flags & dns.flags.RD and sent.flags & dns.flags.AD and not sent.flags & dns.flags.CD
     assert sent.ednsflags & dns.flags.DO and sent.payload == 1232
-    assert answer.authentic and answer.signed_until == 1_795_996_800.0
+    assert answer.authentic and answer.signed_until == 1_795_996_800.0 and answer.signed_from == 1_793_491_200.0
 
 
 async def test_bogus_is_what_is_answered_unchecked_only() -> None:
@@ -205,6 +205,27 @@ async def test_bogus_is_what_is_answered_unchecked_only() -> None:
         answer = await asked(resolver)
         assert answer.failure is DnsFailure.BOGUS and not answer.records
         assert "signature expired: the signature of zone.test is over" in answer.detail and "told not to check" in answer.detail
+
+
+async def test_what_a_resolver_adds_is_one_bounded_line() -> None:
+    def says(query: dns.message.Message) -> list[bytes]:
+        reply = dns.message.make_response(query)
+        reply.set_rcode(dns.rcode.REFUSED)
+        reply.use_edns(options=[dns.edns.EDEOption(15, "one\n\x1b[31mtwo\u202e three " + "x" * 600)])
+        return [reply.to_wire()]
+
+    async with resolving(says) as (resolver, _):
+        detail = (await asked(resolver)).detail
+    assert "one [31mtwo three xxx" in detail and detail.isprintable() and len(detail) < 300
+
+
+def test_what_the_reader_stumbles_over_is_one_bounded_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*arguments: object, **more: object) -> None:
+        raise struct.error("no\x1b[31m" + "x" * 600)
+
+    monkeypatch.setattr(dns.message, "from_wire", breaks)
+    answer, _ = read(Q, b"", "r", truncated=False)
+    assert answer.failure is DnsFailure.MALFORMED and answer.detail.isprintable() and len(answer.detail) < 300
 
 
 async def test_a_server_that_comes_back_meanwhile_is_not_bogus() -> None:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import datetime
 import functools
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from monitor.edge.transport import MailServerProbe, probe
 from monitor.edge.transport.certificate import Strictness, certificate
 from monitor.edge.transport.dialogue import ImapDialogue, SmtpDialogue
 from monitor.edge.transport.line import MAX_LINE, Line, Stopped
+from monitor.model.instant import Instant
 from monitor.model.transport import Endpoint, Reached, ServerKind, TransportSeen
 from tests.edge.conftest import Authority
 
@@ -82,6 +84,15 @@ class MailServer:
             lines = ["mx.shop.test", *self.offers]
             return "\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
         return {"STARTTLS": "220 go ahead", "QUIT": "221 bye"}.get(verb, "250 ok")
+
+
+class StoppedClock(SystemClock):
+    """Goes on only when it is told to."""
+
+    mono = 0.0
+
+    def now(self) -> Instant:
+        return Instant(1_000_000.0 + self.mono, self.mono, "one")
 
 
 @asynccontextmanager
@@ -299,6 +310,63 @@ async def test_the_deadline_of_all_together(authority: Authority) -> None:
         assert sum(look.reached is Reached.CONNECTED for look in seen.values()) == probe.MOST_AT_ONCE
 
 
+@contextlib.contextmanager
+def dropping() -> Iterator[int]:
+    """A port on which nobody answers, as behind a firewall: its queue is full, and what comes is dropped."""
+    with contextlib.ExitStack() as open_, socket.socket() as full:
+        full.bind((HOST, 0))
+        full.listen(0)
+        for _ in range(2):
+            client = open_.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+async def test_a_blocked_port_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    async def to(address: str, port: int) -> Line:
+        tried.append(address)
+        return await reach(address, port)
+
+    reach = Line.to
+    monkeypatch.setattr(Line, "to", to)
+    monkeypatch.setattr(probe, "CONNECT_SECONDS", 0.1)
+    clock = StoppedClock()
+    made = MailServerProbe(5.0, clock)
+    with dropping() as port:
+        endpoint = Endpoint(ServerKind.MX, NAME, port, HOST)
+        seen = (await made.look([endpoint], 20.0))[endpoint]
+        assert (seen.reached, seen.failed, seen.transient) == (Reached.NOTHING, "no connection within 0 s", True)
+        again = replace(endpoint, host="other.test")  # another name of the same address
+        assert (await made.look([again], 20.0))[again].failed == seen.failed and tried == [HOST]
+        clock.mono += probe.LOST_FOR + 1
+        assert (await made.look([endpoint], 20.0))[endpoint].failed == seen.failed and tried == [HOST] * 2
+    async with serving(MailServer()) as server:
+        well = Endpoint(ServerKind.MX, NAME, server.port, HOST)
+        assert (await made.look([well], 20.0))[well].reached is not Reached.NOTHING, "another port is another matter"
+
+
+async def test_what_is_remembered_of_lost_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def to(address: str, port: int) -> Line:
+        tried.append(address)
+        raise TimeoutError
+
+    tried: list[str] = []
+    monkeypatch.setattr(Line, "to", to)
+    monkeypatch.setattr(probe, "MOST_LOST", 3)
+    made = MailServerProbe(5.0, StoppedClock())
+    endpoints = [Endpoint(ServerKind.MX, NAME, 25, f"192.0.2.{number}") for number in range(5)]
+    for _ in range(2):
+        for endpoint in endpoints[-3:]:
+            await made.look([endpoint], 20.0)
+    assert len(tried) == 3
+    for endpoint in endpoints:
+        await made.look([endpoint], 20.0)
+    assert len(tried) == 3 + 2 + 3  # the oldest were forgotten
+
+
 async def test_nobody_there(authority: Authority) -> None:
     async with serving(MailServer()) as server:
         port = server.port
@@ -373,6 +441,21 @@ def test_trust_and_time() -> None:
     ):
         shown = certificate(DER, strictness, "certificate has expired", now)
         assert shown == replace(good, trusted=trusted, why_untrusted="" if trusted else "certificate has expired")
+
+
+def test_a_certificate_of_no_known_version_cannot_be_read() -> None:
+    version = bytes.fromhex("a003020102")
+    assert DER.count(version) == 1
+    assert certificate(DER.replace(version, bytes.fromhex("a003020109")), Strictness.NONE, "why", 0.0) is None
+
+
+async def test_what_nobody_expected_is_a_reason_and_unknown(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*arguments: object) -> None:
+        raise LookupError("no such\nthing")
+
+    monkeypatch.setattr(probe, "certificate", breaks)
+    seen = await looked(MailServer(authority.server(NAME)), authority)
+    assert (seen.reached, seen.transient, seen.failed) == (Reached.ANSWERED, True, "the look broke off: LookupError: no such thing")
 
 
 # -- hostile words ----------------------------------------------------------------------------------------------------------------

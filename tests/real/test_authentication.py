@@ -25,7 +25,7 @@ from tests.real.conftest import free_port
 from tests.real.dovecot import Dovecot
 from tests.real.milters import AUTHSERV_ID, OpenDkim, Rspamd
 from tests.real.postfix import Postfix
-from tests.real.zones import BROKEN, HEALTHY, PROVIDER, SELECTOR, SENDING, SIGNED, Broken, good, key, zone, zones
+from tests.real.zones import BROKEN, HEALTHY, PROVIDER, SELECTOR, SENDING, SIGNED, STALE, Broken, good, key, zone, zones
 
 LACKING = "; ".join(dict.fromkeys(r for r in (postfix.absent(), dovecot.absent(), bind.absent(), milters.absent()) if r))
 pytestmark = [
@@ -63,7 +63,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         issued.private_key_and_cert_chain_pem.write_to_path(str(at / f"{name}.pem"))
     (at / "password").write_text(PASSWORD + "\n")
     chain, old = str(at / "good.pem"), str(at / "expired.pem")
-    users = {f"{domain.partition('.')[0]}@{PROVIDER}": PASSWORD for domain in SENDING}
+    users = {f"{domain.partition('.')[0]}@{PROVIDER}": PASSWORD for domain in (*SENDING, STALE)}
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         dns = enter(Bind(zones(ours.public, other.public), signed=SIGNED))
@@ -153,12 +153,13 @@ def configuration(world: World, at: Path, port: int) -> Path:
     paths: Tree = {}
     boxes: Tree = {}
     routes = []
-    for domain in SENDING:
+    for domain in (*SENDING, STALE):
         name = domain.partition(".")[0]
         relay = world.spoiling if domain == "altered.test" else world.relay
+        tls = {"security": "starttls", "ca_file": str(world.ca), "port": relay.expired} if domain == STALE else {"security": "plain"}
         paths[name] = {
-            "kind": "smtp", "host": HOST, "port": relay.smtp, "security": "plain", "author": f"refunds@{domain}",
-            "helo": "canary.shop.test", "require": {"spf": ["pass"], "dkim": ["pass"], "dmarc": ["pass"]},
+            "kind": "smtp", "host": HOST, "port": relay.smtp, "author": f"refunds@{domain}", "helo": "canary.shop.test",
+            "require": {"spf": ["pass"], "dkim": ["pass"], "dmarc": ["pass"]}, **tls,
         }  # fmt: skip
         boxes[name] = {
             "provider": f"box-{name}",
@@ -168,7 +169,7 @@ def configuration(world: World, at: Path, port: int) -> Path:
         }
         routes.append({"path": name, "mailbox": name, "every": "5s", "jitter": "0%"})
     domains: Tree = {
-        domain: {"egress": [HOST], "selectors": [SELECTOR], "helo": ["relay.shop.test"]} for domain in (*HEALTHY, *SENDING)
+        domain: {"egress": [HOST], "selectors": [SELECTOR], "helo": ["relay.shop.test"]} for domain in (*HEALTHY, *SENDING, STALE)
     } | {b.domain: {"egress": [b.egress], "selectors": [SELECTOR], "helo": ["relay.shop.test"]} for b in BROKEN}
     inspect = {
         "every": "20s", "resolvers": [f"{HOST}:{world.bind.resolver}"], "port": world.bind.port, "timeout": "2s",
@@ -222,8 +223,15 @@ def test_mail_that_was_altered_or_signed_with_another_key_is_told_apart(servers:
     for domain, state in (("otherkey.test", "header_altered"), ("altered.test", "body_altered"), ("shop.test", "pass")):
         until(lambda domain=domain: daemon.get(f"/v1/domains/{domain}")["mails"], f"a proof of mail of {domain}")
         assert [signature["state"] for signature in proof(daemon, domain)["dkim"]] == [state]
+    for name in ("otherkey", "altered"):
+        daemon.judged(name, "unauthenticated")
     until(lambda: about(daemon, "auth_dkim", "domain:altered.test"), "an incident about the altered mail")
     until(lambda: about(daemon, "auth_dkim", "domain:otherkey.test"), "an incident about the other key")
+
+
+def test_a_relay_whose_certificate_has_expired(servers: World, daemon: Daemon) -> None:
+    daemon.judged("stale", "submit_unreachable")
+    until(lambda: about(daemon, "tls", f"domain:{STALE}"), "an incident about the certificate")
 
 
 def test_a_key_record_that_vanishes_is_named_with_its_time(servers: World, daemon: Daemon) -> None:

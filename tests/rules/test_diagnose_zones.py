@@ -17,7 +17,7 @@ from monitor.model.notice import Call
 from monitor.model.probe import Purpose, Route
 from monitor.model.verdict import SYMPTOM_OF_CHECK, Reason, Symptom
 from monitor.rules.diagnose import LONGEST, diagnose
-from monitor.rules.diagnose.findings import layer_of, step
+from monitor.rules.diagnose.findings import layer_of, step, worded
 from monitor.rules.notice import render
 from tests.rules.incidents import Play, app, relay, rules
 
@@ -277,6 +277,15 @@ def test_the_proof_of_an_earlier_mail_says_nothing() -> None:
     assert "altered" not in mail.diagnosis().summary
 
 
+@pytest.mark.parametrize("inspect", [InspectPolicy(enabled=False, domains={SHOP: DomainPolicy(SHOP)}), InspectPolicy(domains={})])
+def test_a_zone_that_is_no_longer_inspected_says_nothing(inspect: InspectPolicy) -> None:
+    mail = Mail().zone(-10, drifts=(drift(),)).unauthenticated(APP)
+    assert mail.diagnosis().layer is L.DNS
+    mail.policy = replace(mail.policy, inspect=inspect)
+    assert mail.diagnosis().layer is L.AUTHENTICATION
+    assert mail.diagnosis().changed == ()
+
+
 def test_another_domains_zone_is_not_asked() -> None:
     mail = Mail()
     mail.tell(ZoneObserved(mail.at(-10), "other.test", Cause.SCHEDULE, (), (), (), (drift(),)))
@@ -330,5 +339,27 @@ def test_total(symptom: Symptom, scope: Scope) -> None:
 
 def test_a_mend_without_a_record_leads_to_the_audit() -> None:
     bad = result(CheckId.SPF_01)
-    assert step(SHOP, bad) == "mailcanary audit shop.test names what to publish"
-    assert step(SHOP, replace(bad, mend="drop an include")) == "drop an include; mailcanary audit shop.test names what to publish"
+    assert step(SHOP, bad) == "mailcanary audit shop.test tells more"
+    assert step(SHOP, replace(bad, mend="drop an include")) == "drop an include; mailcanary audit shop.test tells more"
+    long = replace(bad, mend="publish it", publish="k" * 300)
+    assert step(SHOP, long) == "publish it; mailcanary audit shop.test names what to publish"
+
+
+def test_what_a_peer_wrote_is_masked_and_escaped() -> None:
+    hostile = replace(result(CheckId.DKIM_K1, KEY), saw="said <jane@box.test>\x1b[31m", record="jane@box.test", mend="ask jane@box.test")
+    wording = worded(Mail().zone(-60.0, hostile).zone(0.0, hostile).world, Scope(ScopeKind.DOMAIN, SHOP), Symptom.AUTH_DKIM)
+    told = " ".join((wording.summary, *wording.shows, wording.next_step))
+    assert told.count("***@box.test") == 4 and "jane" not in told and told.isprintable()
+
+
+def test_the_reason_of_blindness_is_masked_and_escaped() -> None:
+    mail = Mail().zone(0.0, blind="refused: jane@box.test\x1b[31m")
+    (shown,) = worded(mail.world, Scope(ScopeKind.DOMAIN, SHOP), Symptom.DNS_BLIND).shows
+    assert "***@box.test" in shown and shown.isprintable()
+
+
+def test_what_a_zone_says_is_masked_in_a_diagnosis() -> None:
+    mail = Mail().zone(-100.0, drifts=(drift(what="SPF lost jane@box.test\x1b"),)).unauthenticated(APP, proof(None))
+    diagnosis = mail.diagnosis()
+    told = " ".join((diagnosis.summary, *diagnosis.shows))
+    assert "***@box.test" in told and "jane" not in told and told.isprintable()

@@ -12,8 +12,9 @@ from monitor.model.gate import Because
 from monitor.model.incident import IncidentId, Opening, Phase, Scope, ScopeKind, Severity
 from monitor.model.inspection import Cause, DomainPolicy, InspectPolicy
 from monitor.model.verdict import Symptom, Verdict
-from monitor.rules.gate.zone import MOST_TOLD
-from tests.rules.gates import BEGAN, Play
+from monitor.rules.gate.zone import MOST_TOLD, worded
+from monitor.views.zones import FindingState
+from tests.rules.gates import BEGAN, Play, at
 
 SHOP = "shop.test"
 KEY = "s1._domainkey.shop.test"
@@ -70,6 +71,12 @@ def test_what_broke_after_the_deploy_fails_the_gate(gate: Gate) -> None:
     assert decided.evidence == (gate.world.seq - 1,)
     assert decided.observed_to == gate.at(AFTER + 60)
     assert decided.example is None
+
+
+def test_what_a_peer_wrote_is_masked_and_escaped() -> None:
+    finding = FindingState(replace(GONE, about="jane@box.test", saw="said jane@box.test\x1b[31m"), at(0), at(0))
+    told = worded(SHOP, finding)
+    assert told.count("***@box.test") == 2 and told.isprintable()
 
 
 def test_what_a_delivered_mail_shows_is_certain_at_once(gate: Gate) -> None:

@@ -14,13 +14,16 @@ from monitor.model.incident import EVERYWHERE, Layer, Opening, Phase, Scope, Sco
 from monitor.model.inspection import Cause, DomainPolicy, Drift, DriftState, FacetKind, InspectPolicy
 from monitor.model.notice import Call
 from monitor.model.verdict import Symptom
-from monitor.rules.incident.findings import CLOSED_FOR
+from monitor.rules.incident.findings import TURNS
+from monitor.rules.incident.outage import CLOSED_FOR, TOGETHER
 from monitor.rules.incident.telling import GROWN_EVERY
 from monitor.rules.notice import render
+from monitor.views.zones import finding_key
 from tests.rules.incidents import Play, app, rules
 
 SHOP, OUTLET = "shop.test", "outlet.test"
 DAY = 86_400.0
+ALONE = 900 + TURNS * 900  # seconds after which one blind domain is told of, with the defaults
 OPENED, RESOLVED, S, G = Phase.OPENED, Phase.RESOLVED, Status, Gravity
 KEY = "s1._domainkey.shop.test"
 SPF_RECORD = 'shop.test. 3600 IN TXT "v=spf1 ip4:192.0.2.10 -all"'
@@ -43,6 +46,10 @@ WEAK = result(CheckId.SPF_04, about=SHOP, gravity=G.ERROR, saw="9 lookups")
 LOST = result(CheckId.SPF_08, about="192.0.2.10", saw="192.0.2.10 is not authorised", mend="publish", publish=SPF_RECORD)
 
 
+MUTE = (CheckId.SPF_01, CheckId.DKIM_K1, CheckId.DMARC_01, CheckId.MX_01)
+LAME = result(CheckId.DNS_02, about=f"{SHOP} at ns1", saw="lame: REFUSED")
+
+
 class Zoned(Play):
     """Inspections of a domain, told one by one."""
 
@@ -50,8 +57,23 @@ class Zoned(Play):
         inspect = InspectPolicy(domains={name: DomainPolicy(name) for name in domains or (SHOP,)})
         super().__init__(replace(rules(), inspect=inspect))
 
-    def inspected(self, t: float, *results: CheckResult, domain: str = SHOP, blind: str = "", drifts: tuple[Drift, ...] = ()) -> None:
-        self.tell(ZoneObserved(self.at(t), domain, Cause.SCHEDULE, results, (), (), drifts, blind=blind))
+    def inspected(
+        self,
+        t: float,
+        *results: CheckResult,
+        domain: str = SHOP,
+        blind: str = "",
+        drifts: tuple[Drift, ...] = (),
+        hardened: tuple[CheckResult, ...] = (),
+    ) -> None:
+        keys = tuple(finding_key(one) for one in hardened)
+        self.tell(ZoneObserved(self.at(t), domain, Cause.SCHEDULE, (*results, *hardened), (), (), drifts, blind=blind, hardened=keys))
+
+    def silent(self, t: float, *domains: str) -> list[Phase]:
+        """No server of these domains has answered for so long that it counts."""
+        for domain in domains:
+            self.inspected(t, domain=domain, hardened=tuple(result(check, about=domain) for check in MUTE))
+        return self.ask(t + 0.1, ())
 
     def see(self, t: float, *results: CheckResult, domain: str = SHOP, blind: str = "") -> list[Phase]:
         """Inspected at `t`; what follows."""
@@ -368,14 +390,18 @@ def test_a_domain_that_cannot_be_asked_is_a_ticket_after_a_while() -> None:
     play.see(0, domain=OUTLET)
     assert play.see(0, blind="timeout") == []
     assert play.wake == pytest.approx(play.policy.incidents.blind_after - 0.1)
-    assert play.see(600, blind="timeout") == []
-    assert play.see(900, blind="timeout") == [OPENED]
+    for t in (900, 1800):
+        assert play.see(t, blind="timeout") == []  # the first of all, as far as we know
+        assert play.see(t + 10, domain=OUTLET) == []
+    assert play.ask(ALONE - 1, ()) == []
+    assert play.wake == pytest.approx(1)
+    assert play.ask(ALONE, ()) == [OPENED]
     fact = play.last
     assert (fact.symptom, fact.severity, fact.scope.name) == (Symptom.DNS_BLIND, Severity.TICKET, SHOP)
     assert fact.diagnosis is not None and fact.diagnosis.layer is Layer.MONITOR
     assert "timeout" in fact.diagnosis.shows[0]
-    assert play.see(1000) == [Phase.RECOVERING]
-    assert play.see(1060) == [RESOLVED]
+    assert play.see(ALONE + 100) == [Phase.RECOVERING]
+    assert play.see(ALONE + 160) == [RESOLVED]
 
 
 def test_blind_everywhere_is_one_ticket() -> None:
@@ -385,19 +411,52 @@ def test_blind_everywhere_is_one_ticket() -> None:
     assert play.ask(901, ()) == [OPENED]
     assert play.last.scope == EVERYWHERE
     assert play.see(1000, domain=OUTLET) == [Phase.RECOVERING]
-    play.ask(1001, ())
-    assert play.see(1070, domain=OUTLET)[0] is RESOLVED
+    assert play.see(1070, domain=OUTLET) == []  # the other has not been asked again
+    assert play.see(1800) == [RESOLVED]
+    assert len(play.opened()) == 1
+
+
+def test_blind_everywhere_again_before_all_were_asked() -> None:
+    play = Zoned(SHOP, OUTLET)
+    play.see(0, blind="timeout")
+    play.see(30, domain=OUTLET, blind="timeout")
+    assert play.ask(901, ()) == [OPENED]
+    assert play.see(1000, domain=OUTLET) == [Phase.RECOVERING]
+    assert play.see(1100, domain=OUTLET, blind="timeout") == [Phase.RELAPSED]
+
+
+@pytest.mark.parametrize("outage", [500, 930, 1000, 7200])
+@pytest.mark.parametrize("apart", [7, 45, 49])
+def test_an_outage_of_our_resolvers_is_one_ticket_however_many_domains(outage: int, apart: int) -> None:
+    names = [f"d{number:02}.test" for number in range(20)]
+    play = Zoned(*names)
+    seen_by_all = outage > 910 and outage > 10 + 19 * apart
+    due, tries = {name: 10 + number * apart for number, name in enumerate(names)}, dict.fromkeys(names, 0)
+    for name in names:
+        play.inspected(due[name] - 900, domain=name)
+    for t in range(0, outage + 5400, 5):
+        for name in [name for name, at in due.items() if at <= t]:
+            blind = t < outage
+            play.inspected(t, domain=name, blind="timeout" if blind else "")
+            due[name] = t + (min(900, 60 * 2 ** tries[name]) if blind else 900)
+            tries[name] = tries[name] + 1 if blind else 0
+        play.ask(t + 0.1, ())
+    assert [fact.scope for fact in play.opened()] == ([EVERYWHERE] if seen_by_all else [])
+    assert not play.world.incidents.open()
 
 
 def test_the_wider_one_takes_the_narrower_one_in() -> None:
     play = Zoned(SHOP, OUTLET)
     play.see(0, domain=OUTLET)
     play.see(0, blind="timeout")
-    play.ask(901, ())
-    assert play.see(1000, domain=OUTLET, blind="timeout") == [OPENED, Phase.GROWN]
+    assert play.ask(ALONE, ()) == [OPENED]
+    assert play.see(3000, domain=OUTLET, blind="timeout") == [OPENED, Phase.GROWN]
     assert play.last.parent == play.said[-2].incident
-    play.see(1100, domain=OUTLET)
-    assert play.see(1200, domain=OUTLET) == [RESOLVED, Phase.GROWN]
+    assert play.see(3100, domain=OUTLET) == [Phase.RECOVERING]
+    assert play.see(3200, domain=OUTLET) == []  # the other may not have been asked again
+    assert play.see(4000, blind="timeout") == []
+    assert play.see(3099 + TURNS * 900, domain=OUTLET) == []
+    assert play.see(3101 + TURNS * 900, domain=OUTLET) == [RESOLVED, Phase.GROWN]
     assert (play.last.parent, play.last.scope.name) == (None, SHOP)
 
 
@@ -415,6 +474,140 @@ def test_blindness_closed_by_hand_waits_again(play: Zoned) -> None:
     close(play, 1000)
     assert play.ask(1500, ()) == []
     assert play.ask(1901, ()) == [OPENED]
+
+
+# --- silent name servers ---------------------------------------------------------------------------------------------
+
+
+def test_what_fails_for_want_of_answers_is_one_page_of_the_domain(play: Zoned) -> None:
+    play.silent(0, SHOP)
+    assert play.silent(61, SHOP) == [OPENED] * 4
+    dns, *parts = play.said
+    assert (dns.symptom, dns.parent, dns.severity) == (Symptom.DNS, None, Severity.PAGE)
+    assert {fact.symptom for fact in parts} == {Symptom.AUTH_SPF, Symptom.AUTH_DKIM, Symptom.AUTH_DMARC}
+    assert {fact.parent for fact in parts} == {dns.incident}
+    assert play.see(200) == [Phase.RECOVERING] * 4
+    assert play.see(300) == [RESOLVED] * 4
+
+
+def test_what_began_with_lame_servers_is_of_them(play: Zoned) -> None:
+    assert play.twice(0, LAME, result(), WEAK) == [OPENED] * 3
+    assert [fact.parent for fact in play.said] == [None, play.said[0].incident, play.said[0].incident]
+
+
+@pytest.mark.parametrize(
+    "lame", [replace(LAME, gravity=G.ERROR), result(CheckId.DNS_06, about=SHOP), result(CheckId.IP_02, about="192.0.2.10")]
+)
+def test_what_only_stands_beside_it_pages(play: Zoned, lame: CheckResult) -> None:
+    play.twice(0, lame, result())
+    assert [fact.parent for fact in play.opened()] == [None, None]
+
+
+def test_what_failed_before_the_servers_did_pages(play: Zoned) -> None:
+    play.see(0, result())
+    play.see(10, result(), LAME)
+    play.see(80, result(), LAME)
+    assert [fact.parent for fact in play.opened()] == [None, None]
+
+
+def test_a_part_that_fails_by_itself_is_told(play: Zoned) -> None:
+    play.silent(0, SHOP)
+    play.silent(61, SHOP)
+    spf = result(CheckId.SPF_01, about=SHOP)
+    play.inspected(200, spf, hardened=(result(CheckId.MX_01, about=SHOP),))
+    play.ask(200.1, ())
+    (alone,) = [fact for fact in play.said if fact.phase is Phase.GROWN]
+    assert (alone.symptom, alone.parent, alone.note) == (Symptom.AUTH_SPF, None, "it fails by itself now")
+    assert play.ask(201, ()) == []
+
+
+NAMES = tuple(f"d{number:02}.test" for number in range(20))
+
+
+def test_silent_servers_of_many_domains_are_one_page() -> None:
+    play = Zoned(*NAMES)
+    play.silent(0, *NAMES)
+    assert play.silent(61, *NAMES) == [OPENED]
+    fact = play.last
+    assert (fact.symptom, fact.scope, fact.severity, fact.parent) == (Symptom.DNS, EVERYWHERE, Severity.PAGE, None)
+    told = fact.diagnosis
+    assert told is not None and told.layer is Layer.DNS
+    assert told.summary == "the name servers of 20 domains do not answer for them: d00.test, d01.test, d02.test and 17 more"
+    assert len(told.shows) <= 8 and "d00.test" in told.next_step
+    assert SHOP not in render(fact, play.policy, "k", Call.FIRE).text
+    for t in (1000, 2000):
+        assert play.silent(t, *NAMES) == []
+    for name in NAMES[1:]:
+        assert play.see(3000, domain=name) == []
+    assert play.see(3100, domain=NAMES[0]) == [Phase.RECOVERING]
+    assert play.silent(3110, NAMES[0]) == [Phase.RELAPSED]
+    assert play.see(3200, domain=NAMES[0]) == [Phase.RECOVERING]
+    assert play.see(3300, domain=NAMES[0]) == [RESOLVED]
+    assert not play.world.incidents.open() and len(play.opened()) == 1
+
+
+def test_the_third_domain_makes_one_of_those_before() -> None:
+    play = Zoned(*NAMES)
+    for number, name in enumerate(NAMES):
+        play.silent(number * 100, name)
+        play.silent(number * 100 + 61, name)
+    told = [fact for fact in play.opened() if fact.parent is None]
+    assert [str(fact.scope) for fact in told] == ["domain:d00.test", "domain:d01.test", str(EVERYWHERE)]
+    whole = told[-1].incident
+    (*_, first, second) = [state for state in play.world.incidents.open() if state.last.symptom is Symptom.DNS and state.id != whole]
+    assert (first.parent, second.parent) == (whole, whole)
+
+
+def test_what_is_open_for_another_reason_is_no_part_of_it() -> None:
+    play = Zoned(SHOP, *NAMES)
+    play.twice(0, result(CheckId.IP_02, about="192.0.2.10"))
+    play.silent(100, *NAMES)
+    play.silent(161, *NAMES)
+    assert [(str(fact.scope), fact.phase) for fact in play.said] == [(f"domain:{SHOP}", OPENED), (str(EVERYWHERE), OPENED)]
+
+
+def test_domains_that_are_silent_at_other_times_are_not_one() -> None:
+    play = Zoned(*NAMES)
+    for number, name in enumerate(NAMES[:5]):
+        play.silent(number * TOGETHER, name)
+        play.silent(number * TOGETHER + 61, name)
+    assert EVERYWHERE not in {fact.scope for fact in play.opened()}
+
+
+def test_another_fault_of_a_silent_domain_pages() -> None:
+    play = Zoned(*NAMES)
+    play.silent(0, *NAMES)
+    play.silent(61, *NAMES)
+    for t in (200, 261):
+        play.inspected(t, result(CheckId.SPF_08, about="192.0.2.10"), domain=NAMES[3])
+        play.ask(t + 0.1, ())
+    assert (play.last.scope.name, play.last.symptom, play.last.parent) == (NAMES[3], Symptom.AUTH_SPF, None)
+
+
+def test_an_outage_closed_by_hand_leaves_no_page_for_each_domain() -> None:
+    play = Zoned(*NAMES)
+    for t in (0, 61):
+        play.silent(t, NAMES[0])
+    for t in (100, 161):
+        play.silent(t, *NAMES)
+    whole = next(fact.incident for fact in play.opened() if fact.scope == EVERYWHERE)
+    play.tell(ResolveAsked(play.at(300), whole, "ana", "the provider knows"))
+    play.ask(300.1, ())
+    assert not play.world.incidents.open()
+    before = len(play.said)
+    for t in (1000, 2000, 50_000):
+        play.silent(t, *NAMES)
+    assert play.said[before:] == []
+    assert play.silent(CLOSED_FOR + 400, *NAMES) == [OPENED]
+    assert play.last.scope == EVERYWHERE
+
+
+def test_an_outage_of_domains_that_are_no_longer_inspected_is_over() -> None:
+    play = Zoned(*NAMES)
+    play.silent(0, *NAMES)
+    play.silent(61, *NAMES)
+    play.policy = replace(play.policy, inspect=replace(play.policy.inspect, enabled=False))
+    assert play.ask(100, ()) == [RESOLVED]
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -452,7 +645,7 @@ def test_the_same_of_many_mails_is_one_line(play: Zoned) -> None:
 def test_a_mend_that_is_too_long_ends_with_a_clause(play: Zoned) -> None:
     play.twice(0, result(mend=f"approve it; or publish {'x' * 300}"))
     assert play.last.diagnosis is not None
-    assert play.last.diagnosis.next_step == "approve it; mailcanary audit shop.test names what to publish"
+    assert play.last.diagnosis.next_step == "approve it; mailcanary audit shop.test tells more"
 
 
 def test_the_drifts_of_the_domain_stand_among_what_changed(play: Zoned) -> None:
@@ -493,3 +686,36 @@ def test_settled_and_never_two_of_one_kind(story: list[tuple[float, set[int], bo
         assert len(kinds) == len(set(kinds))
         for state in play.world.incidents.open():
             assert state.last.routes == ()
+
+
+MUTES = [result(check, about="x", gravity=gravity) for check, gravity in zip(MUTE, (G.CRITICAL, G.ERROR, G.CRITICAL, G.ERROR), strict=True)]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from([20.0, 70.0, 400.0, 2000.0]),
+            some.sets(some.sampled_from(NAMES[:5])),
+            some.sets(some.sampled_from(range(4))),
+            some.sampled_from(["mute", "fails", "blind", "closed"]),
+        ),
+        max_size=16,
+    )
+)
+def test_settled_with_many_domains(story: list[tuple[float, set[str], set[int], str]]) -> None:
+    play, t = Zoned(*NAMES[:5]), 0.0
+    for wait, names, chosen, how in story:
+        t += wait
+        found = tuple(MUTES[number] for number in sorted(chosen))
+        for name in sorted(names):
+            shown = found if how == "fails" else ()
+            play.inspected(t, *shown, domain=name, blind="x" if how == "blind" else "", hardened=found if how == "mute" else ())
+        if how == "closed" and (standing := play.world.incidents.open()):
+            play.tell(ResolveAsked(play.at(t), standing[-1].id, "ana", "known"))
+        play.ask(t + 0.1, ())
+        assert play.ask(t + 0.2, ()) == []  # nothing is left to say
+        kinds = [(state.last.symptom, state.last.scope) for state in play.world.incidents.open()]
+        assert len(kinds) == len(set(kinds))
+        for state in play.world.incidents.open():
+            assert state.parent is None or play.world.incidents.known[state.parent].is_open

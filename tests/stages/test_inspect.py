@@ -17,7 +17,7 @@ from monitor.edge.dns import DnsResolver
 from monitor.edge.transport import MailServerProbe
 from monitor.model.checks import CheckId, Gravity, Status
 from monitor.model.dns import Answer, DnsFailure, Outcome, Question
-from monitor.model.facts import Baselined, Delivered, DeployMarked, Fact, InspectionAsked, MailProved, ZoneObserved
+from monitor.model.facts import Baselined, Delivered, DeployMarked, Fact, InspectionAsked, MailProved, ZoneLearned, ZoneObserved
 from monitor.model.incident import DeployPhase
 from monitor.model.inspection import Cause, DriftState
 from monitor.model.mail import AuthResult
@@ -130,7 +130,8 @@ async def test_on_schedule(site: Site) -> None:
     async with site.running():
         await site.observed(1)
         first = site.seen[0]
-        assert (first.cause, first.domain, first.blind, first.learned) == (Cause.START, "shop.test", "", True)
+        assert (first.cause, first.domain, first.blind) == (Cause.START, "shop.test", "")
+        assert [fact.facets for fact in site.house.facts(ZoneLearned)] == [first.facets]
         assert FIRST <= first.at.mono < FIRST + 10
         await site.observed(2)
         rest = [fact for fact in site.seen if fact.cause is Cause.SCHEDULE]
@@ -169,11 +170,29 @@ async def test_a_vanished_key_is_seen_twice_and_confirmed(site: Site) -> None:
         assert second.cause is Cause.CONFIRM and 60 <= second.at.seconds_since(broken.at) <= 65
         findings = site.house.world.zones.domains["shop.test"].findings
         assert findings[f"DNS-14 {S1}"].confirmed == second.at == findings[f"DKIM-K1 {S1}"].confirmed
+        count = len(site.seen)
+        await site.house.sleep(3600)
+        assert len(site.seen) - count <= 5, "what is confirmed is looked at on schedule"
         site.dns.dns = GOOD
         await site.house.until(lambda: any(one.state is DriftState.REVERTED for one in site.seen[-1].drifts))
         healed = site.seen[-1]
         again = await site.observed(len(site.seen) + 1)
         assert again.cause is Cause.CONFIRM and again.at.seconds_since(healed.at) <= 65, "the end is looked at twice too"
+
+
+@virtual
+async def test_a_deploy_does_not_put_the_second_look_off(site: Site) -> None:
+    """It comes too soon after the first to confirm what that found."""
+    async with site.running():
+        await site.observed(3)
+        site.dns.dns = GOOD.but(**{f"{S1} TXT": None})
+        broken = await site.observed(len(site.seen) + 1)
+        await site.house.sleep(5)
+        await site.append(site.marker())
+        findings = site.house.world.zones.domains["shop.test"].findings
+        await site.house.until(lambda: findings[f"DNS-14 {S1}"].confirmed is not None)
+        confirmed = findings[f"DNS-14 {S1}"].confirmed
+        assert confirmed is not None and confirmed.seconds_since(broken.at) <= 100
 
 
 @virtual
@@ -276,10 +295,10 @@ async def test_a_delivered_mail_is_proved_and_learned_from(tmp_path: Path) -> No
         await site.append(site.delivered(mail))
         await site.house.until(lambda: site.house.facts(MailProved))
         (fact,) = site.house.facts(MailProved)
-        assert fact.proof.spf is AuthResult.PASS and fact.proof.spf_address == "192.0.2.10" and fact.delivered == 2
+        assert fact.proof.spf is AuthResult.PASS and fact.proof.spf_address == "192.0.2.10" and fact.delivered == 3
         await site.house.until(lambda: any(facet.name == "192.0.2.10" for fact in site.seen for facet in fact.facets))
         told = next(fact for fact in site.seen if any(facet.name == "192.0.2.10" for facet in fact.facets))
-        assert told.learned and not told.drifts
+        assert not told.drifts and [facet.name for facet in site.house.facts(ZoneLearned)[-1].facets][-1] == "192.0.2.10"
         zones = site.house.world.zones
         assert zones.learned["shop.test"].addresses.keys() == {"192.0.2.10"} and zones.mails[str(ROUTE)].proved == fact
 

@@ -102,10 +102,10 @@ def sound(domain: str = "shop.test", **changes: Any) -> Audited:
     )
 
 
-def document(*audited: Audited, strict: bool = False, wanted: int | None = None, notes: Sequence[str] = ()) -> Document:
+def document(*audited: Audited, strict: bool = False, wanted: int | None = None, notes: Sequence[str] = (), blind: str = "") -> Document:
     rows = [domain_document(one, CATALOGUE, strict) for one in audited]
     wanted = len(rows) if wanted is None else wanted
-    return audit_document(rows, at=NOW, seconds=0.5, resolvers=("192.0.2.53",), strict=strict, wanted=wanted, notes=notes)
+    return audit_document(rows, at=NOW, seconds=0.5, resolvers=("192.0.2.53",), strict=strict, wanted=wanted, notes=notes, blind=blind)
 
 
 def text(drawn: Document, width: int = 100, everything: bool = False, **more: Any) -> str:

@@ -128,11 +128,15 @@ def test_schema_refuses_what_is_no_document() -> None:
 @pytest.mark.parametrize(
     ("audited", "verdict", "says"),
     [
-        (sound(), "pass", "nothing wrong was found"),
+        (sound(), "pass", "nothing wrong was found, 1 info; not tested: delivered mail"),
         (sound(results=()), "inconclusive", "nothing could be tested"),
         (broken(blind="timeout"), "inconclusive", "cannot see: timeout"),
         (broken(fault="KeyError('x')"), "error", "a fault of our own: KeyError('x')"),
-        (broken(gone=True), "fail", "the domain does not exist; 1 critical, 1 error, 1 warning; 1 could not be seen"),
+        (
+            broken(gone=True),
+            "fail",
+            "the domain does not exist; 1 critical, 1 error, 1 warning; 1 could not be seen; not tested: delivered mail",
+        ),
     ],
 )
 def test_one_domain(audited: Any, verdict: str, says: str) -> None:
@@ -144,8 +148,11 @@ def test_interrupted_is_no_pass() -> None:
     assert document(sound(), wanted=2)["verdict"] == "inconclusive"
     assert document(broken(), wanted=2)["verdict"] == "fail"
     assert valid(document(wanted=3))["verdict"] == "inconclusive"
-    assert final_line(document(sound(), wanted=2)) == "AUDIT INCONCLUSIVE 1 of 2 domains: 1 pass"
-    assert final_line(document(sound(), broken("b.test"))) == "AUDIT FAIL 2 domains: 1 fail, 1 pass; 1 critical, 1 error, 1 warning"
+    assert final_line(document(sound(), wanted=2)) == "AUDIT INCONCLUSIVE 1 of 2 domains: 1 pass; 1 info; not tested: delivered mail"
+    assert (
+        final_line(document(sound(), broken("b.test")))
+        == "AUDIT FAIL 2 domains: 1 fail, 1 pass; 1 critical, 1 error, 1 warning, 1 info; not tested: delivered mail"
+    )
 
 
 def test_an_answer_with_both() -> None:

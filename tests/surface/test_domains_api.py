@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[str, str, object, int, str]] = {
     "more": ("POST", f"{SHOP}/inspect", {"by": "ann", "x": 1}, 400, "x"),
     "no digest": ("POST", f"{SHOP}/baseline", {"by": "ann"}, 400, "digest"),
     "bad digest": ("POST", f"{SHOP}/baseline", {"by": "ann", "digest": "../x"}, 400, "digest"),
-    "long note": ("POST", f"{SHOP}/baseline", {"by": "ann", "digest": "0" * 32, "note": "x" * 501}, 400, "note"),
+    "long note": ("POST", f"{SHOP}/baseline", {"by": "ann", "digest": "0" * 32, "note": "x" * 501}, 400, "at most 500 characters"),
 }
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from monitor.edge.journal.codec import decode_fact, decode_view, encode, kind_of
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
-from monitor.model.facts import Baselined, Delivered, Entry, Fact, InspectionAsked, MailProved, ZoneObserved
+from monitor.model.facts import Baselined, Delivered, Entry, Fact, InspectionAsked, MailProved, ZoneLearned, ZoneObserved
 from monitor.model.inspection import Cause, Drift, DriftState, Facet, FacetKind, KeyAge
 from monitor.model.instant import Instant
 from monitor.model.mailauth import DeliveredMail, Hop, MailProof, Signature
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
-from monitor.views.zones import MOST_AUTHORS, MOST_DRIFTS, MOST_LEARNED, MOST_ROUTES, DomainState, Zones, untold
+from monitor.views.zones import MOST_AUTHORS, MOST_DRIFTS, MOST_LEARNED, MOST_MEANT, MOST_ROUTES, DomainState, Zones, untold
 
 SHOP = "shop.test"
 ROUTE = Route(PathName("relay"), MailboxName("seed-1"))
@@ -92,13 +92,29 @@ def test_the_same_as_what_has_left_the_journal_says_nothing() -> None:
     assert state.last is None and not state.findings
 
 
-def test_a_baseline_is_learned_once_and_takes_over_what_it_does_not_know() -> None:
+def test_drifts_that_did_not_move() -> None:
+    same = ZoneObserved(at(70), SHOP, Cause.CONFIRM, (), (), (), same=True, unmoved=True)
+    state = shop(seen(0, drifts=(drifted(),)), same)
+    assert state.drifts == [drifted()] and state.last is not None and state.last.drifts == (drifted(),)
+    assert shop(seen(0, drifts=(drifted(),)), replace(same, unmoved=False)).drifts == []
+
+
+def test_what_was_learned_replaces_the_baseline() -> None:
+    news = Facet(FacetKind.PTR, "192.0.2.1", "x")
+    state = shop(seen(0), ZoneLearned(at(0), SHOP, (MX, KEY)), seen(9), ZoneLearned(at(9), SHOP, (MX, news)))
+    assert state.baseline == (MX, news) and state.looks == 2
+    state = shop(seen(0), Baselined(at(5), SHOP, "ann", (MX,)), ZoneLearned(at(4), SHOP, (news,)))
+    assert state.baseline == (MX,), "approved while it was being learned"
+
+
+def test_a_baseline_of_an_older_version_is_learned_once_and_takes_over_what_it_does_not_know() -> None:
     other = replace(MX, value="records=10 evil.test")
     news = (other, Facet(FacetKind.PTR, "192.0.2.1", "x"), Facet(FacetKind.DKIM, "s2._domainkey.shop.test", "p=bb"))
     assert shop(seen(0)).baseline == ()
     assert shop(seen(0, learned=True), seen(9, facets=(other,))).baseline == (MX, KEY)
     assert shop(seen(0, learned=True), seen(9, facets=news, learned=True)).baseline == (MX, KEY, news[1])
     assert untold((), news) == news and untold((MX,), news) == news[1:], "keys are additions only beside keys"
+    assert untold((KEY,), (Facet(FacetKind.DKIM, "s2._domainkey.shop.test", ""),)) == (), "nor is a key that is not there taken over"
 
 
 def drifted(state: DriftState = DriftState.PROPAGATING) -> Drift:
@@ -113,6 +129,20 @@ def test_approval() -> None:
     assert [one.state for one in state.drifts] == [DriftState.APPROVED]
     state = shop(*facts, Baselined(at(10), SHOP, "ann", (MX,)))
     assert [one.state for one in state.drifts] == [DriftState.PROPAGATING]
+
+
+def test_what_nobody_asks_for_any_more_leaves_with_an_approval() -> None:
+    learned = ZoneLearned(at(0), SHOP, (MX, KEY))
+    approved = Baselined(at(10), SHOP, "ann", (MX,))
+    assert shop(learned, seen(9, facets=(MX,), unanswered=()), approved).baseline == (MX,)
+    assert shop(learned, seen(9, facets=(MX,), unanswered=(KEY.key,)), approved).baseline == (KEY, MX), "it could not be seen then"
+    assert shop(learned, seen(9, facets=(MX,)), approved).baseline == (KEY, MX), "an older version did not say"
+
+
+def test_a_baseline_is_bounded() -> None:
+    many = tuple(Facet(FacetKind.PTR, f"192.0.2.{number}", "x") for number in range(MOST_MEANT + 9))
+    state = shop(ZoneLearned(at(0), SHOP, many[:MOST_MEANT]), Baselined(at(1), SHOP, "ann", (MX,)))
+    assert len(state.baseline) == MOST_MEANT and MX in state.baseline
 
 
 def test_drifts_are_bounded() -> None:

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
-from monitor.cli import DEFAULT_SERVER
+from monitor.cli import DEFAULT_SERVER, UsageError
 from monitor.cli.audit.order import Order
 from monitor.cli.audit.work import Target
 from monitor.cli.server import token
@@ -26,23 +26,27 @@ from monitor.surface.audit.document import Origin
 from monitor.surface.audit.learned import bare, with_learned
 from monitor.views.zones import Zones
 
+NOT_FOUND = 404
 PATIENCE = 5.0  # seconds for each question to the daemon
 
 Notes = Callable[[str], None]
 
 
 def targets(order: Order, arguments: argparse.Namespace, now: float, note: Notes) -> list[Target]:
-    """Each domain with what is declared of it and what is learned. What cannot be learned is a note, never a fault."""
+    """Each domain with what is declared of it and what is learned. What cannot be learned is a note; where a daemon was named for it, it is
+    `unheard`. Raises UsageError for a name that is no URL."""
+    learned: Learned | None = None
     blank = [bare(domain, order.inspect, now) for domain in order.domains]
     if arguments.server or os.environ.get("MAILCANARY_SERVER"):
-        learned = _of_daemon(server_of(arguments, order.policy), arguments, blank, note, asked=True)
+        learned = _of_daemon(server_of(arguments, order.policy), arguments, blank)
     elif order.policy is not None:
         journal = Path(order.policy.state_dir) / "journal.sqlite3"
         learned = _of_journal(journal, order, now, note) if _readable(journal) else None
         if learned is None:
-            learned = _of_daemon(server_of(arguments, order.policy), arguments, blank, note, asked=False)
-    else:
-        learned = None
+            learned = _of_daemon(server_of(arguments, order.policy), arguments, blank)
+            if learned.unheard and not learned.away:
+                note(f"nothing could be learned from the daemon: {learned.unheard}")
+            learned = replace(learned, unheard="")
     return [_target(order, subject, learned) for subject in blank]
 
 
@@ -67,24 +71,24 @@ def server_of(arguments: argparse.Namespace, policy: Policy | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`whence`: more on the origin; `results`: what a daemon found, by domain."""
+    """`whence`: more on the origin; `results`: what a daemon found, by domain; `unheard`: why it told nothing; `away`: none answers."""
 
     origin: Origin
     whence: str
     subjects: dict[str, Subject]
     results: dict[str, tuple[CheckResult, ...]] = field(default_factory=dict)
+    unheard: str = ""
+    away: bool = False
 
 
 def _target(order: Order, blank: Subject, learned: Learned | None) -> Target:
     known = learned or Learned(Origin.UNKNOWN, "", {})
-    subject, carried = known.subjects.get(blank.domain, blank), known.results.get(blank.domain, ())
+    target = Target(known.subjects.get(blank.domain, blank), carried=known.results.get(blank.domain, ()), unheard=known.unheard)
     if order.egress:
-        return Target(subject, Origin.FLAGS, carried=carried)
+        return replace(target, origin=Origin.FLAGS)
     if blank.egress:
-        return Target(subject, Origin.CONFIGURATION, str(order.file or ""), carried)
-    if not subject.egress:
-        return Target(subject, carried=carried)
-    return Target(subject, known.origin, known.whence, carried)
+        return replace(target, origin=Origin.CONFIGURATION, whence=str(order.file or ""))
+    return replace(target, origin=known.origin, whence=known.whence) if target.subject.egress else target
 
 
 def _readable(journal: Path) -> bool:
@@ -111,22 +115,20 @@ def _of_journal(journal: Path, order: Order, now: float, note: Notes) -> Learned
     return Learned(Origin.JOURNAL, str(journal), subjects)
 
 
-def _of_daemon(server: str, arguments: argparse.Namespace, blank: Sequence[Subject], note: Notes, *, asked: bool) -> Learned | None:
-    """One that is not `asked` for may be away."""
+def _of_daemon(server: str, arguments: argparse.Namespace, blank: Sequence[Subject]) -> Learned:
     daemon = Daemon(server, token(arguments))
-    found = Learned(Origin.DAEMON, f"daemon {server}", {})
+    found, nothing = Learned(Origin.DAEMON, f"daemon {server}", {}), Learned(Origin.UNKNOWN, "", {})
     for subject in blank:
         try:
             document = daemon.document(f"/v1/domains/{quote(subject.domain, safe='')}", PATIENCE)
             found.subjects[subject.domain] = with_learned(subject, document.get("learned"))
             found.results[subject.domain] = results_in(document)
         except DaemonError as error:
-            if error.status == 404:
+            if error.status == NOT_FOUND:
                 continue
-            if asked or error.status:
-                note(f"nothing could be learned from the daemon: {error}")
-            return None
+            if error.refused and not error.status:
+                raise UsageError(str(error)) from None
+            return replace(nothing, unheard=str(error), away=not error.status)
         except (HTTPException, ValueError) as error:
-            note(f"nothing could be learned from {server}: {error}")
-            return None
+            return replace(nothing, unheard=f"{server}: this is no mailcanary ({error}); is --server right?")
     return found

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from monitor.cli import CONFIG_PLACES, UsageError, config_path
-from monitor.edge.secret import SystemSecrets
+from monitor.cli.configured import policy_without_secrets
 from monitor.model.address import AddressError, Domain
 from monitor.model.checks import CheckId, Profile
 from monitor.model.inspection import DomainPolicy, InspectPolicy
 from monitor.model.policy import Policy
-from monitor.model.secret import SecretRef
-from monitor.ports import SecretError
 from monitor.rules.plain import one_line
-from monitor.settings import SettingsError, load, parse_duration
+from monitor.settings import parse_duration
 
-MOST_DOMAINS = 20_000
+MOST_DOMAINS = 5_000
 MOST_BYTES = 4 * 1024 * 1024  # of the file of domains
 MOST_FAULTS = 10  # of it that are named
 LONGEST_TIMEOUT = 60.0  # seconds for one question
@@ -45,7 +43,7 @@ def order_of(arguments: argparse.Namespace) -> Order:
     """Raises UsageError with one line for each fault."""
     named = _named(arguments)
     file = _configuration(arguments, bool(named))
-    policy = _policy(file) if file is not None else None
+    policy = policy_without_secrets(file) if file is not None else None
     inspect = _inspect(arguments, policy.inspect if policy is not None else InspectPolicy())
     if not named:
         if policy is None or not policy.inspect.domains:
@@ -77,7 +75,7 @@ def _listed(path: Path) -> list[str]:
     if len(text) > MOST_BYTES:
         raise UsageError(f"--domains {path}: has more than {MOST_BYTES >> 20} MiB; split it")
     names, faults = [], []
-    for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines(), 1):
         word = line.partition("#")[0].strip()
         if not word:
             continue
@@ -95,25 +93,11 @@ def _listed(path: Path) -> list[str]:
 
 def _configuration(arguments: argparse.Namespace, dispensable: bool) -> Path | None:
     if arguments.config or os.environ.get("MAILCANARY_CONFIG") or not dispensable:
-        return config_path(arguments.config)
-    return next((place for place in CONFIG_PLACES if place.exists()), None)
-
-
-class _Dispensable:
-    """Secrets that need not be there: an audit logs in nowhere."""
-
-    def read(self, ref: SecretRef) -> str:
         try:
-            return SystemSecrets().read(ref)
-        except SecretError:
-            return "0" * 32
-
-
-def _policy(file: Path) -> Policy:
-    try:
-        return load(file, _Dispensable()).policy
-    except SettingsError as error:
-        raise UsageError(str(error)) from None
+            return config_path(arguments.config)
+        except UsageError as error:
+            raise UsageError(f"{error}; or name a domain") from None
+    return next((place for place in CONFIG_PLACES if place.exists()), None)
 
 
 def _inspect(arguments: argparse.Namespace, inspect: InspectPolicy) -> InspectPolicy:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from monitor.cli import remark, tell
 from monitor.cli.files import written
 from monitor.cli.paper import drawn
 from monitor.rules.plain import one_line
-from monitor.surface.audit.document import Audited, Document
+from monitor.surface.audit.document import Document
 from monitor.surface.audit.findings import final_line
 from monitor.surface.audit.junit import junit
 from monitor.surface.audit.markdown import markdown
@@ -25,22 +26,33 @@ from monitor.surface.audit.text import print_audit
 PATIENCE = 2.0  # seconds before there is a progress bar
 
 
-def publish(document: Document, arguments: argparse.Namespace, blind: bool) -> None:
-    """Every form that was asked for. `blind`: there is nothing to report, and text is one line."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    out: str
+    err: str = ""
+
+
+def published(document: Document, arguments: argparse.Namespace) -> Said:
+    """Writes every file that was asked for, and returns what to print. When nothing could be seen, text is one line."""
     forms = {"json": _json, "junit": junit, "markdown": markdown}
     for name, make in forms.items():
         if place := getattr(arguments, name):
             written(f"--{name}", Path(place), make(document))
+    blind = document["blind"]
     if arguments.format != "text":
-        tell(forms[arguments.format](document))
-        if blind:
-            remark(document["notes"][-1])
-    elif blind:
-        remark("\n".join(document["notes"]))
-    else:
-        report = drawn(lambda console: print_audit(document, console, arguments.all))
-        lines = [line.rstrip() for line in report.rstrip().splitlines()]
-        tell("\n".join([*lines, "", final_line(document)] if lines else [final_line(document)]))
+        return Said(forms[arguments.format](document), blind)
+    if blind:
+        return Said("", "\n".join(document["notes"]))
+    report = drawn(lambda console: print_audit(document, console, arguments.all))
+    lines = [line.rstrip() for line in report.rstrip().splitlines()]
+    return Said("\n".join([*lines, "", final_line(document)] if lines else [final_line(document)]))
+
+
+def say(said: Said) -> None:
+    if said.out:
+        tell(said.out)
+    if said.err:
+        remark(said.err)
 
 
 def _json(document: Document) -> str:
@@ -51,20 +63,26 @@ class Bar:
     """A context manager; shown on a terminal only, and only when there is something to wait for."""
 
     def __init__(self, wanted: int) -> None:
-        self._live = sys.stderr is not None and sys.stderr.isatty()
+        live = sys.stderr is not None and sys.stderr.isatty()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"))
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), disable=not self._live, transient=True)
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), disable=not live, transient=True)
         self._task = self._bar.add_task("asking", total=wanted)
+        self._soon = threading.Timer(PATIENCE, self._bar.start) if live else None
 
     def __enter__(self) -> Bar:
+        if self._soon is not None:
+            self._soon.daemon = True
+            self._soon.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon.join()  # else it might be shown after its end
         self._bar.stop()
 
-    def soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._live:
-            loop.call_later(PATIENCE, self._bar.start)
+    def advanced(self, domain: str) -> None:
+        self._bar.update(self._task, advance=1, description=one_line(domain))
 
-    def advanced(self, audited: Audited) -> None:
-        self._bar.update(self._task, advance=1, description=one_line(audited.subject.domain))
+    def writing(self) -> None:
+        self._bar.update(self._task, description="writing the report")

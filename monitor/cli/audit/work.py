@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from monitor.gathering import gather
@@ -56,12 +56,13 @@ class Target:
     origin: Origin = Origin.UNKNOWN
     whence: str = ""
     carried: tuple[CheckResult, ...] = ()  # what a daemon found
+    unheard: str = ""  # why a daemon that was named told nothing
 
 
 @dataclass(slots=True)
 class Work:
-    """`rule`: monitor.rules.inspect.inspect; `answers`: of the providers, to results. `done` is told after each domain. What is finished
-    stays in `finished`, also when the work is cancelled."""
+    """`rule`: monitor.rules.inspect.inspect; `answers`: of the providers, to results. `done` is given each domain when it is finished, and
+    keeps what is to be kept: nothing else does."""
 
     rule: Rule
     resolver: Resolver
@@ -69,10 +70,9 @@ class Work:
     suffixes: SuffixList
     clock: Clock
     answers: Answers
-    done: Callable[[Audited], None] = lambda _: None
+    done: Callable[[Audited], None]
     only: frozenset[CheckId] = frozenset()
     deadline: float = DEADLINE
-    finished: list[Audited] = field(default_factory=list)
 
     async def run(self, targets: Sequence[Target]) -> None:
         """Raises Blind before any domain when no resolver answers."""
@@ -91,14 +91,12 @@ class Work:
 
     async def _through(self, waiting: Iterator[Target]) -> None:
         for target in waiting:
-            audited = await self._audited(target)
-            self.finished.append(audited)
-            self.done(audited)
+            self.done(await self._audited(target))
 
     async def _audited(self, target: Target) -> Audited:
         """A bug in a check costs one domain, not the others."""
         began = self.clock.now()
-        blank = Audited(target.subject, at=began.utc, origin=target.origin, whence=target.whence)
+        blank = Audited(target.subject, at=began.utc, origin=target.origin, whence=target.whence, unheard=target.unheard, only=self.only)
         try:
             seen = await self._inspected(target.subject)
         except Exception as error:
@@ -114,7 +112,7 @@ class Work:
             answers=answers,
             drifts=tuple(inspection.drifts),
             tree=inspection.tree,
-            results=tuple(each for each in results if not self.only or each.check in self.only),
+            results=tuple(results),
             seconds=self.clock.now().seconds_since(began),
             asked=len(lookup.answers),
             failed=len(failed),

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import dns.edns
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -15,6 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from monitor.edge.reply import clean
 from monitor.model.dns import Answer, DnsFailure, Outcome, Question, RecordType
 
 MAX_CHAIN = 16  # CNAMEs in one reply
@@ -35,8 +35,8 @@ def read(question: Question, wire: bytes, resolver: str, *, truncated: bool) -> 
     try:
         message = dns.message.from_wire(wire, ignore_trailing=True)
         return _read(blank, message)
-    except (dns.exception.DNSException, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        said = str(error)[:MAX_DETAIL] or type(error).__name__
+    except Exception as error:  # nothing that a server provokes in the library may escape (ports.Resolver)
+        said = clean(str(error), limit=MAX_DETAIL) or type(error).__name__
         return Read(_failed(blank, DnsFailure.MALFORMED, f"{resolver} sent what cannot be read: {said}"))
 
 
@@ -58,6 +58,7 @@ def _read(blank: Answer, message: dns.message.Message) -> Read:
     if soa is not None:
         ttls.append(min(int(soa.ttl), int(soa[0].minimum)))
     looped = len({question.name, *chain}) <= len(chain)
+    signed_until, signed_from = _first_to_end((*message.answer, *message.authority))
     answer = Answer(
         question,
         outcome,
@@ -70,7 +71,8 @@ def _read(blank: Answer, message: dns.message.Message) -> Read:
         resolver=resolver,
         size=blank.size,
         truncated=blank.truncated,
-        signed_until=_signed_until((*message.answer, *message.authority)),
+        signed_until=signed_until,
+        signed_from=signed_from,
     )
     return Read(answer, loose=bool(chain) and outcome is Outcome.NODATA and soa is None and not looped)
 
@@ -122,12 +124,14 @@ def _explained(message: dns.message.Message) -> str:
     """Extended DNS errors (RFC 8914): what the resolver adds to its SERVFAIL."""
     said = [option for option in message.options if isinstance(option, dns.edns.EDEOption)]
     texts = [f"{option.code.name.replace('_', ' ').lower()}{': ' + option.text if option.text else ''}" for option in said[:3]]
-    return f" ({'; '.join(texts)})"[:MAX_DETAIL] if texts else ""
+    return f" ({clean('; '.join(texts), limit=MAX_DETAIL)})" if texts else ""
 
 
-def _signed_until(rrsets: Iterable[dns.rrset.RRset]) -> float:
-    ends = [int(signature.expiration) for rrset in rrsets if rrset.rdtype is dns.rdatatype.RRSIG for signature in rrset]
-    return float(min(ends, default=0))
+def _first_to_end(rrsets: Iterable[dns.rrset.RRset]) -> tuple[float, float]:
+    """(end, inception) of the RRSIG that ends first; of several that end together the one that was made last."""
+    signatures = [signature for rrset in rrsets if rrset.rdtype is dns.rdatatype.RRSIG for signature in rrset]
+    end, inception = min(((int(one.expiration), -int(one.inception)) for one in signatures), default=(0, 0))
+    return float(end), float(-inception)
 
 
 def _texts(records: Iterable[Any]) -> tuple[str, ...]:

@@ -41,7 +41,12 @@ _ASKER = """SELECT g.key FROM facts AS p CROSS JOIN facts AS g ON g.key = json_e
   WHERE p.key = f.key AND +p.kind = 'probe_planned' AND +g.kind = 'gate_requested'"""
 
 # what a zone's baseline was learned from; without it a change of last month would be how the zone is meant to be
-_BASELINE = "kind = 'zone_observed' AND json_extract(CAST(body AS TEXT), '$.learned') = 1"
+_OF_DOMAIN = "json_extract(CAST({}.body AS TEXT), '$.domain')"
+_BASELINE = f"""f.kind = 'zone_observed' AND json_extract(CAST(f.body AS TEXT), '$.learned') = 1 AND NOT EXISTS (
+  SELECT 1 FROM facts AS l WHERE l.kind = 'zone_learned' AND l.seq > f.seq AND {_OF_DOMAIN.format("l")} = {_OF_DOMAIN.format("f")})"""  # noqa: S608
+# each holds the whole baseline: only the last of a domain counts
+_OUTDATED = f"""kind = 'zone_learned' AND seq NOT IN (
+  SELECT max(l.seq) FROM facts AS l WHERE l.kind = 'zone_learned' GROUP BY {_OF_DOMAIN.format("l")})"""  # noqa: S608
 
 _PASSES = f"""
 SELECT key FROM facts AS f WHERE kind = 'judged' AND at < :before AND json_extract(CAST(body AS TEXT), '$.revision') = 0
@@ -107,6 +112,7 @@ def retire(db: sqlite3.Connection, policy: RetentionPolicy, now: float, sweep: S
     gone += _delete_by_key(db, _STORIES, now - policy.failures, now)
     gone += _delete_fleeting(db, now - policy.passes, sweep)
     gone += _delete_told(db, now - policy.failures)
+    gone += db.execute(f"DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE {_OUTDATED} LIMIT ?)", (STEP,)).rowcount  # noqa: S608
     if size(db) > policy.max_bytes:
         gone += (
             _delete_by_key(db, _PASSED, now, now)
@@ -133,7 +139,7 @@ def _delete_told(db: sqlite3.Connection, before: float) -> int:
 
 def _delete_fleeting(db: sqlite3.Connection, before: float, sweep: Sweep) -> int:
     """The next of them, but for those that a verdict which is kept, or an open incident, rests on."""
-    found = f"""SELECT seq, at FROM facts WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? AND NOT ({_BASELINE})
+    found = f"""SELECT seq, at FROM facts AS f WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? AND NOT ({_BASELINE})
       ORDER BY seq LIMIT ?"""  # noqa: S608
     rows = db.execute(found, (*_FLEETING, before, sweep.after, STEP * 10)).fetchall()
     if not rows:

@@ -7,16 +7,22 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from monitor.edge.reply import clean
 from monitor.edge.tls import TlsFileError
 from monitor.edge.transport.certificate import Strictness, Verifiers, certificate, next_try
 from monitor.edge.transport.dialogue import Dialogue, ImapDialogue, SmtpDialogue
 from monitor.edge.transport.line import Line, Stopped
+from monitor.model.instant import Instant
 from monitor.model.transport import Endpoint, Reached, ServerKind, TransportSeen
 from monitor.ports import Clock
 
 MOST_AT_ONCE = 20
+CONNECT_SECONDS = 5.0
+LOST_FOR = 600.0  # seconds for which an address that nobody answered at is not tried again
+MOST_LOST = 1_000  # such addresses
 GREETING_SECONDS = 30.0  # some servers wait before they greet, to see who cannot
 INJECTION_SECONDS = 10.0
+MAX_WHY = 200
 _IMPLICIT = frozenset({ServerKind.SUBMISSIONS, ServerKind.IMAPS})
 _IMAP = frozenset({ServerKind.IMAP, ServerKind.IMAPS})
 _WORDS = {
@@ -50,9 +56,7 @@ class _Look:
         if not self.done:
             self.seen = replace(self.seen, failed=failed, transient=transient, reply=reply)
 
-    async def dialogue(self) -> Dialogue:
-        """A new connection; raises Stopped."""
-        line = await Line.to(self.endpoint.address or self.endpoint.host, self.endpoint.port)
+    def dialogue(self, line: Line) -> Dialogue:
         self.lines.append(line)
         return ImapDialogue(line) if self.endpoint.kind in _IMAP else SmtpDialogue(line)
 
@@ -70,6 +74,7 @@ class MailServerProbe:
         self._clock = clock
         self._verifiers = Verifiers()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._lost: dict[tuple[str, int], Instant] = {}  # addresses and ports where no connection came about, and since when
 
     async def look(self, endpoints: Sequence[Endpoint], deadline: float) -> Mapping[Endpoint, TransportSeen]:
         looks = {endpoint: _Look(TransportSeen(endpoint, Reached.NOTHING)) for endpoint in endpoints}
@@ -105,6 +110,8 @@ class MailServerProbe:
                 look.stop(str(error), transient=True)
             except (UnicodeError, ValueError) as error:  # a name that cannot be looked up or sent as SNI
                 look.stop(f"{look.endpoint.host!r} cannot be connected to: {error}", transient=False)
+            except Exception as error:  # nothing that a peer provokes may end the look without a reason (ports.TransportProbe)
+                look.stop(f"the look broke off: {type(error).__name__}: {clean(str(error), limit=MAX_WHY)}", transient=True)
             finally:
                 look.close()
 
@@ -117,9 +124,26 @@ class MailServerProbe:
                 look.why = look.why or error.verify_message
                 look.strictness = next_try(look.strictness, error)
 
+    async def _connected(self, endpoint: Endpoint) -> Line:
+        """A new connection; raises Stopped. Where nobody answered it is not tried again for a while: all names that share an address, and
+        all domains behind a blocked port, would wait for it in turn."""
+        place, now = (endpoint.address or endpoint.host, endpoint.port), self._clock.now()
+        nobody = Stopped(f"no connection within {CONNECT_SECONDS:.0f} s", transient=True)
+        if (lost := self._lost.get(place)) is not None and now.seconds_since(lost) < LOST_FOR:
+            raise nobody
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await Line.to(*place)
+        except TimeoutError:
+            self._lost.pop(place, None)
+            self._lost[place] = now
+            if len(self._lost) > MOST_LOST:
+                del self._lost[next(iter(self._lost))]
+            raise nobody from None
+
     async def _passed(self, look: _Look) -> None:
         implicit = look.endpoint.kind in _IMPLICIT
-        dialogue = await look.dialogue()
+        dialogue = look.dialogue(await self._connected(look.endpoint))
         look.note(Reached.CONNECTED)
         if implicit:
             await self._encrypted(look, dialogue)
@@ -154,7 +178,7 @@ class MailServerProbe:
         obeyed: bool | None = None
         try:
             async with asyncio.timeout(INJECTION_SECONDS):
-                dialogue = await look.dialogue()
+                dialogue = look.dialogue(await self._connected(look.endpoint))
                 await _greeted(dialogue)
                 await dialogue.capabilities()
                 obeyed = await self._obeyed(look, dialogue)

@@ -82,13 +82,13 @@ def worded(world: World, scope: Scope, symptom: Symptom) -> Wording:
     domain = scope.name
     found = certain(world, domain, symptom) or standing(world, domain, symptom)
     if not found:
-        return Wording(Layer.DNS, f"{domain}: nothing of it stands any more", (), _audit(domain))
+        return Wording(Layer.DNS, f"{domain}: nothing of it stands any more", (), _audit(domain, ""))
     worst = found[0].result
     more = f", and {len(found) - 1} more finding{'s' if len(found) > 2 else ''}" if len(found) > 1 else ""
     return Wording(
         layer=layer_of(worst.check),
-        summary=f"{_place(domain, worst)}: {worst.saw}{more} ({worst.check.value})",
-        shows=tuple(_shown([finding.result for finding in found])),
+        summary=plain(f"{_place(domain, worst)}: {worst.saw}{more} ({worst.check.value})"),
+        shows=tuple(map(plain, _shown([finding.result for finding in found]))),
         next_step=step(domain, worst),
         findings=tuple(finding_key(finding.result) for finding in found)[:MOST_KEYS],
     )
@@ -111,16 +111,17 @@ def _shown(results: Iterable[CheckResult]) -> Iterator[str]:
 
 def step(domain: str, result: CheckResult) -> str:
     """What to do about it, with the exact record where it fits and nothing in it has to be masked."""
-    audit, publish = _audit(domain), result.publish
-    if publish and plain(publish) == publish and len(whole := f"{result.mend or 'publish'}: {publish}") <= LONGEST_STEP:
+    mend, publish = plain(result.mend), result.publish
+    if publish and plain(publish) == publish and len(whole := f"{mend or 'publish'}: {publish}") <= LONGEST_STEP:
         return whole
+    audit = _audit(domain, publish)
     room = LONGEST_STEP - len(audit) - 2
-    mend = result.mend if len(result.mend) <= room else result.mend[:room].rpartition("; ")[0] or result.mend[:room]
+    mend = mend if len(mend) <= room else mend[:room].rpartition("; ")[0] or mend[:room]
     return f"{mend}; {audit}" if mend else audit
 
 
-def _audit(domain: str) -> str:
-    return f"mailcanary audit {domain} names what to publish"
+def _audit(domain: str, publish: str) -> str:
+    return f"mailcanary audit {domain} {'names what to publish' if publish else 'tells more'}"
 
 
 def _blindness(world: World, scope: Scope) -> Wording:
@@ -133,7 +134,9 @@ def _blindness(world: World, scope: Scope) -> Wording:
     return Wording(
         layer=Layer.MONITOR,
         summary=f"nothing can be said about DNS, SPF, DKIM and DMARC of {where}: no answer to what we ask",
-        shows=tuple(f"{name}: {state.blind_why}, since {state.blind.when:%H:%M:%S}Z" for name, state in blind.items() if state.blind),
+        shows=tuple(
+            plain(f"{name}: {state.blind_why}, since {state.blind.when:%H:%M:%S}Z") for name, state in blind.items() if state.blind
+        ),
         next_step=f"from the monitor's host: dig SOA {example}; then the resolvers (inspect.resolvers, /etc/resolv.conf) and the firewall",
     )
 

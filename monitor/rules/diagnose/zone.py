@@ -19,6 +19,7 @@ from monitor.model.probe import Route
 from monitor.model.verdict import Symptom
 from monitor.rules.deploys import NEAR
 from monitor.rules.diagnose.findings import FINDING_SYMPTOMS, certain, layer_of
+from monitor.rules.plain import plain
 from monitor.views.world import World
 
 MOST_DOMAINS = 5  # that are looked at for one diagnosis
@@ -56,7 +57,8 @@ def domains_of(world: World, policy: Policy, routes: Collection[Route]) -> tuple
         if route.path in policy.paths and isinstance(via := policy.paths[route.path].via, SmtpPath):
             said[str(via.identity.author.domain)] = None
     names = tuple(said) or policy.sending_domains
-    found = [known for name in names for known in world.zones.domains if name == known or name.endswith(f".{known}")]
+    inspected = [known for known in world.zones.domains if policy.inspect.enabled and known in policy.inspect.domains]
+    found = [known for name in names for known in inspected if name == known or name.endswith(f".{known}")]
     return tuple(dict.fromkeys(found))[:MOST_DOMAINS]
 
 
@@ -69,9 +71,9 @@ def worded(drift: Drift) -> str:
     ttl = f", TTL {drift.old_ttl}" if drift.old_ttl else ""
     match drift.state:
         case DriftState.REVERTED | DriftState.APPROVED:
-            return f"{drift.what}{ttl} ({drift.state.value})"
+            return plain(f"{drift.what}{ttl} ({drift.state.value})")
         case DriftState.PROPAGATING | DriftState.STANDING:
-            return f"{drift.what}{ttl}"
+            return plain(f"{drift.what}{ttl}")
 
 
 def witness(world: World, policy: Policy, failing: Collection[Route], narrow: bool, since: Instant, now: Instant) -> Witness:
@@ -80,7 +82,8 @@ def witness(world: World, policy: Policy, failing: Collection[Route], narrow: bo
     proofs = [proof for route in sorted(failing, key=str) if (proof := world.zones.proofs.get(str(route))) and _after(proof, since)]
     found = _changed(world, domains, since, now) or _proven(world, proofs) or _found(world, domains, since) or _contradicted(proofs, narrow)
     found = found or Witness()
-    return replace(found, domain=next(iter(domains), ""), shows=(*found.shows, *_open(world, domains), *_unasked(world, domains)))
+    shows = (*map(plain, found.shows), *_open(world, domains), *_unasked(world, domains))
+    return replace(found, domain=next(iter(domains), ""), why=plain(found.why), shows=shows)
 
 
 def _seen(drift: Drift) -> Instant:

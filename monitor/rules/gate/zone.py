@@ -18,6 +18,7 @@ from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.rules.diagnose.findings import FINDING_SYMPTOMS, is_of_mail, standing
 from monitor.rules.diagnose.zone import domains_of
+from monitor.rules.plain import plain
 from monitor.views.gates import GateState
 from monitor.views.world import World
 from monitor.views.zones import FindingState
@@ -46,7 +47,7 @@ def inspected(world: World, state: GateState, policy: Policy) -> Zone:
 def worded(domain: str, finding: FindingState) -> str:
     result = finding.result
     about = "" if result.about == domain else f" {result.about}"
-    return f"{domain}: {result.check.value}{about}: {result.saw}, since {finding.since.when:%H:%M:%S}Z"
+    return plain(f"{domain}: {result.check.value}{about}: {result.saw}, since {finding.since.when:%H:%M:%S}Z")
 
 
 def _critical(world: World, state: GateState, policy: Policy) -> Iterable[tuple[str, Symptom, FindingState]]:

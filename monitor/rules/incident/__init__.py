@@ -15,7 +15,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import PathName, Purpose, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import findings, gates, recovery, telling
+from monitor.rules.incident import findings, gates, outage, recovery, telling
 from monitor.rules.incident.blindness import Trouble, next_blind, troubles
 from monitor.rules.incident.confirm import confirm_round
 from monitor.rules.incident.layout import Layout, severity
@@ -308,7 +308,11 @@ def _gates(scene: Scene) -> list[Transition]:
 
 def _findings(scene: Scene) -> list[Transition]:
     fact = findings.found(scene, _is_full(scene))
-    return [fact, *_parts(scene, fact.symptom, fact.scope, fact.incident)] if fact else []
+    if fact is None:
+        return []
+    if outage.is_everywhere(fact.symptom, fact.scope):
+        return [fact, *outage.parts(scene, fact)]
+    return [fact, *_parts(scene, fact.symptom, fact.scope, fact.incident)]
 
 
 def _opened_trouble(scene: Scene, trouble: Trouble) -> list[Transition]:

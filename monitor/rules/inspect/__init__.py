@@ -9,11 +9,10 @@ from functools import cache
 from types import MappingProxyType
 
 from monitor.model.checks import CheckId, CheckResult, ProviderAnswer
-from monitor.model.inspection import Drift, Facet, KeyAge, Subject
+from monitor.model.inspection import Drift, Facet, FacetKind, KeyAge, Subject
 from monitor.ports import SuffixList
 from monitor.rules.inspect import dkim_keys, dkim_mail, dmarc, drift, egress, message, mx, profiles, receivers, spf, transport, zone
 from monitor.rules.inspect.check import Check
-from monitor.rules.inspect.drift import lessons
 from monitor.rules.inspect.facets import ages
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.lookup import Lookup
@@ -28,8 +27,8 @@ FAMILIES: tuple[Family, ...] = tuple(module.judge for module in _MODULES)
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """All results, in the order of the families, worst things not first. `tree`: of the first envelope domain's SPF record. `learned`: the
-    baseline takes facets over."""
+    """All results, in the order of the families, worst things not first. `tree`: of the first envelope domain's SPF record. `unanswered`:
+    facets that could not be asked."""
 
     domain: str
     results: tuple[CheckResult, ...]
@@ -38,7 +37,7 @@ class Inspection:
     answers: tuple[ProviderAnswer, ...] = ()
     tree: Node | None = None
     keys: tuple[KeyAge, ...] = ()
-    learned: bool = False
+    unanswered: tuple[tuple[FacetKind, str], ...] = ()
 
 
 @cache
@@ -60,7 +59,7 @@ def inspect(subject: Subject, lookup: Lookup, suffixes: SuffixList, families: Se
         profiles.answers(results, subject.profiles),
         _tree(scene),
         ages(subject.keys, observed.facets, subject.now),
-        lessons(subject.baseline, observed),
+        observed.unanswered,
     )
 
 

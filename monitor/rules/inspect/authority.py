@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from monitor.model.dns import Answer, DnsFailure, RecordType
@@ -34,18 +35,21 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """`unknown`: why its servers could not be found; `undelegated`: the parent's servers say with authority that there is no such zone."""
+    """`unknown`: why its servers could not be found; `undelegated`: the parent's servers say with authority that there is no such zone;
+    `private`: servers with private addresses are asked too."""
 
     name: str
     parent: str = ""
     servers: tuple[Server, ...] = ()
     unknown: str = ""
     undelegated: bool = False
+    private: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """One of each server first, IPv4 before IPv6."""
-        return tuple(dict.fromkeys(address for server in self.servers for address in server.addresses))
+        """Those that may be asked, server by server: a stranger's zone must not send us into a network of our own."""
+        found = dict.fromkeys(address for server in self.servers for address in server.addresses)
+        return tuple(address for address in found if self.private or public(address))
 
 
 def zone_of(lookup: Lookup, domain: str, private: bool = False) -> Zone:
@@ -72,6 +76,7 @@ def _below(lookup: Lookup, names: list[str], answers: list[Answer], cut: int, pr
     return _delegation(lookup, names[cut], names[parent], private)
 
 
+@lru_cache(maxsize=4096)  # the same ones are asked about in each pass
 def public(address: str) -> bool:
     """Reachable from anywhere: not private, loopback, link-local, multicast or unspecified."""
     parsed = ip_address(address)
@@ -98,7 +103,7 @@ def _delegation(lookup: Lookup, zone: str, parent: str, private: bool) -> Zone:
         denied = next((answer for answer in referrals if answer.void and answer.authoritative), None)
         return Zone(zone, parent, unknown=f"the servers of {parent} do not say: {_why(referrals)}", undelegated=denied is not None)
     servers = tuple(_server(lookup, name, above) for name in referral.records[:_MOST_SERVERS])
-    return Zone(zone, parent, servers)
+    return Zone(zone, parent, servers, private=private)
 
 
 def _server(lookup: Lookup, name: str, above: tuple[str, ...]) -> Server:

@@ -29,7 +29,7 @@ def difference(before: Facet, after: Facet, subject: Subject) -> Change | None:
         case FacetKind.SPF:
             changes = _spf(after.name, old, new, subject)
         case FacetKind.DKIM:
-            changes = _dkim(after.name, old, new, subject)
+            changes = _of_retired(_dkim(after.name, old, new)) if _is_retired(after.name, subject) else _dkim(after.name, old, new)
         case FacetKind.DMARC:
             changes = _dmarc(after.name, old, new)
         case FacetKind.MX:
@@ -86,19 +86,27 @@ def _spf(name: str, old: Parts, new: Parts, subject: Subject) -> Iterator[Change
         yield (Gravity.INFO if subject.egress else Gravity.WARNING), f"the networks behind the SPF record of {name} changed{what}"
 
 
-def _dkim(name: str, old: Parts, new: Parts, subject: Subject) -> Iterator[Change]:
+def _is_retired(name: str, subject: Subject) -> bool:
+    return any(known.retired and f"{known.name}._domainkey.{known.domain}" == name for known in subject.selectors)
+
+
+def _of_retired(changes: Iterator[Change]) -> Iterator[Change]:
+    """Revoking is the right way to retire a key; what is added is new all the same."""
+    for gravity, what in changes:
+        yield (gravity if gravity is Gravity.WARNING else Gravity.INFO), what
+
+
+def _dkim(name: str, old: Parts, new: Parts) -> Iterator[Change]:
     selector = name.partition("._domainkey")[0]
-    retired = any(known.retired and f"{known.name}._domainkey.{known.domain}" == name for known in subject.selectors)
-    loss = Gravity.INFO if retired else Gravity.CRITICAL  # revoking is the right way to retire a key
     if not new:
-        yield loss, f"selector {selector}'s key record vanished"
+        yield Gravity.CRITICAL, f"selector {selector}'s key record vanished"
         return
     if not old:
         yield Gravity.WARNING, f"selector {selector}'s key record is new"
         return
     for state, what in (("revoked", "was revoked"), ("unusable", "is no longer a valid key")):
         if state in new.get("state", ()) and state not in old.get("state", ()):
-            yield loss, f"selector {selector}'s key {what}"
+            yield Gravity.CRITICAL, f"selector {selector}'s key {what}"
     bits, before = int(_word(new, "bits") or 0), int(_word(old, "bits") or 0)
     if bits and before and _word(old, "k") == _word(new, "k") and bits != before:
         yield _up(bits > before), f"selector {selector}'s key {'grew' if bits > before else 'shrank'} from {before} to {bits} bits"

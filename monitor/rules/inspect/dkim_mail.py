@@ -10,9 +10,10 @@ from monitor.model.mail import AuthResult
 from monitor.model.mailauth import Signature, SignatureState
 from monitor.rules.inspect.check import Check
 from monitor.rules.inspect.dkim_seen import NO_MAIL, Signed, bounded, signed, worst
+from monitor.rules.inspect.organization import ours, same_organization
+from monitor.rules.inspect.routes import together
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.mailauth import dkim
-from monitor.rules.mailauth.authres import aligned
 from monitor.rules.mailauth.receiver import word
 from monitor.rules.plain import plain
 
@@ -133,7 +134,8 @@ def judge(scene: Scene) -> Iterator[CheckResult]:
     if not scene.subject.mails:
         yield from (check.skipped(scene.subject.domain, NO_MAIL) for check in CHECKS.values())
         return
-    yield from bounded(worst(result for mail in scene.subject.mails for result in _of_mail(scene, mail)), CHECKS)
+    found = worst(result for mail in scene.subject.mails for result in _of_mail(scene, mail))
+    yield from bounded(together(found, {plain(mail.route) for mail in scene.subject.mails}), CHECKS)
 
 
 def _of_mail(scene: Scene, mail: SeenMail) -> Iterator[CheckResult]:
@@ -144,7 +146,7 @@ def _of_mail(scene: Scene, mail: SeenMail) -> Iterator[CheckResult]:
     yield _aligned(scene, mail, route)
     yield _many(mail, route)
     yield _single(mail, route)
-    signatures = _relevant(mail, scene.subject.domain)
+    signatures = _relevant(scene, mail)
     if not signatures:
         yield CHECKS[CheckId.DKIM_M2].skipped(route, "the mail is not signed")
         yield from (CHECKS[check].skipped(route, "the mail is not signed") for check in _OF_FIELDS)
@@ -155,10 +157,10 @@ def _of_mail(scene: Scene, mail: SeenMail) -> Iterator[CheckResult]:
         yield from _of_signature(signature, mail, counts)
 
 
-def _relevant(mail: SeenMail, domain: str) -> tuple[Signed, ...]:
+def _relevant(scene: Scene, mail: SeenMail) -> tuple[Signed, ...]:
     """Our own signatures; where there are none, all: a sending service's own signature beside ours is no matter of ours."""
     everything = signed(mail)
-    return tuple(one for one in everything if aligned(one[0].domain, domain)) or everything
+    return tuple(one for one in everything if ours(scene, one[0].domain)) or everything
 
 
 def _of_signature(signature: Signature, mail: SeenMail, counts: dict[str, int]) -> Iterator[CheckResult]:
@@ -180,14 +182,12 @@ def _aligned(scene: Scene, mail: SeenMail, route: str) -> CheckResult:
     author = next(iter(mail.mail.author_domains), "")
     if not author:
         return check.failed(route, "From names no domain that a signature could be aligned with", mend="put one address into From")
-    own = scene.policy(author)
     domains = list(dict.fromkeys(signature.domain for signature in mail.mail.signatures if signature.domain))
-    policies = [scene.policy(domain) for domain in domains]
-    good = [policy for policy in policies if policy.domain == author or policy.organizational == own.organizational]
-    if any(policy.domain == author for policy in good) or (good and not own.unknown and not good[0].unknown):
-        return check.passed(route, f"signed by {plain(good[0].domain)}")
-    if domains and (unknown := own.unknown or next((policy.unknown for policy in policies if policy.unknown), "")):
-        return check.unknown(route, f"whose domain it is cannot be told: {plain(unknown)}"[:300])
+    related = {domain: same_organization(scene, domain, author) for domain in domains}
+    if good := next((domain for domain in domains if related[domain]), ""):
+        return check.passed(route, f"signed by {plain(good)}")
+    if unsure := next((domain for domain in domains if related[domain] is None), ""):
+        return check.unknown(route, f"whether {plain(unsure)} and {plain(author)} are one organization cannot be told"[:300])
     mend = f"sign with d={author} at the last system of yours that handles the mail"
     if not domains:
         return check.failed(route, "the delivered mail bears no DKIM signature", mend=mend)

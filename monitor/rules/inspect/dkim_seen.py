@@ -10,9 +10,9 @@ from monitor.model.dns import Answer, RecordType
 from monitor.model.inspection import SeenMail
 from monitor.model.mailauth import Signature, SignatureProof
 from monitor.rules.inspect.check import Check
+from monitor.rules.inspect.organization import ours
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.mailauth import dkim
-from monitor.rules.mailauth.authres import aligned
 from monitor.rules.mailauth.dkim import Key
 
 MOST_RESULTS = 20  # of one check
@@ -34,6 +34,7 @@ class KeyAt:
     answer: Answer
     keys: tuple[Key, ...]
     signatures: tuple[Signature, ...]
+    number: int = 0  # of the key that counts: the only one when the zone is right
     retired: bool = False
     seen: float | None = None  # when a delivered mail last bore it
     ours: bool = True  # of the inspected domain, or below it, or declared: not a third party's second signature
@@ -44,8 +45,12 @@ class KeyAt:
 
     @property
     def key(self) -> Key | None:
-        """The first, which is the only one when the zone is right."""
-        return self.keys[0] if self.keys else None
+        return self.keys[self.number] if self.keys else None
+
+    @property
+    def record(self) -> str:
+        """As it stands, where there is one."""
+        return self.answer.records[self.number] if self.answer.records else ""
 
     @property
     def grave(self) -> bool:
@@ -72,19 +77,30 @@ def keys_of(scene: Scene) -> list[KeyAt]:
         known = declared.get(place)
         retired = known is not None and known.retired and place not in used
         moments = [moment for moment in (seen.get(place), known.seen if known else None) if moment is not None]
+        keys = tuple(dkim.read_key(text) for text in answer.records)
         found.append(
             KeyAt(
                 domain=domain,
                 selector=selector,
                 answer=answer,
-                keys=tuple(dkim.read_key(text) for text in answer.records),
+                keys=keys,
                 signatures=tuple(used.get(place, ())),
+                number=_number(keys, used.get(place, [])),
                 retired=retired,
                 seen=max(moments, default=None),
-                ours=known is not None or aligned(domain, subject.domain),
+                ours=known is not None or ours(scene, domain),
             )
         )
     return sorted(found, key=lambda one: (one.retired, not one.ours))
+
+
+def _number(keys: tuple[Key, ...], signatures: list[Signature]) -> int:
+    """Of several keys the one that mail was signed with, else the first that can be read."""
+    if len(keys) < 2:
+        return 0
+    made = (dkim.made_with(signature, keys) for signature in signatures[-1:])  # the latest; each try costs an RSA operation
+    readable = (number for number, key in enumerate(keys) if key.digest and not key.fault)
+    return next((number for number in (*made, *readable) if number is not None), 0)
 
 
 def signed(mail: SeenMail) -> tuple[Signed, ...]:

@@ -3,7 +3,7 @@ propagating while old answers may still live in caches, and stands after that.""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +13,8 @@ from monitor.model.inspection import Drift, DriftState, Facet, FacetKind, Subjec
 from monitor.rules.inspect.check import Check
 from monitor.rules.inspect.difference import adds, difference
 from monitor.rules.inspect.facets import Observation
-from monitor.views.zones import untold
+from monitor.rules.plain import plain
+from monitor.views.zones import Key, unasked, untold
 
 if TYPE_CHECKING:
     from monitor.rules.inspect.scene import Scene
@@ -22,9 +23,23 @@ TWICE = 60.0  # seconds between two observations that make a difference certain
 DAY = 86_400.0
 KEPT = 7 * DAY  # how long a difference that is over is remembered
 MOST = 100  # differences of one domain
+MOST_TIMES = 20  # at which one facet changed, kept
 FLAPPING = 3  # changes of one facet in a day that are still bearable
 MOST_RESULTS = 20
 LONGEST_TTL = DAY  # longer TTLs are cut by resolvers
+MOST_NAMED = 5
+
+_RECORDS = {
+    FacetKind.SPF: "SPF record",
+    FacetKind.DKIM: "key record",
+    FacetKind.DMARC: "DMARC record",
+    FacetKind.MX: "MX records",
+    FacetKind.NS: "NS records",
+    FacetKind.DS: "DS records",
+    FacetKind.SOA: "SOA record",
+    FacetKind.PTR: "PTR record",
+    FacetKind.ADDRESS: "address records",
+}
 
 DNS_14 = Check(
     CheckId.DNS_14,
@@ -36,36 +51,39 @@ DNS_14 = Check(
 )
 CHECKS = {CheckId.DNS_14: DNS_14}
 
-Key = tuple[FacetKind, str]
-
 
 def drift(baseline: Sequence[Facet], observed: Observation, subject: Subject, known: Sequence[Drift], now: float) -> tuple[Drift, ...]:
-    """All differences: those that stand, and for some days those that are over. What could not be asked leaves its difference as it is."""
+    """One difference for each facet that differs, and for some days those that are over. What could not be asked leaves its difference as
+    it is; what nobody asks for any more is over."""
     if not baseline:
         return ()
-    meant = {facet.key: facet for facet in baseline}
+    before = {one.key: one for one in known}
+    left = unasked(before, baseline, observed.facets, observed.unanswered)
     seen = {facet.key: facet for facet in observed.facets}
-    standing = {one.key: one for one in known if one.stands}
-    over = [one for one in known if not one.stands and now - one.first_seen <= KEPT]
-    made: list[Drift] = []
-    for key, one in standing.items():
-        found = seen.get(key)
-        if found is None or (found.value == one.after and _value(meant, key) != found.value):
-            made.append(_aged(one, now))
-        else:
-            approved = _value(meant, key) == one.after
-            over.append(replace(one, state=DriftState.APPROVED if approved else DriftState.REVERTED))
-    going_on = {one.key for one in made}
-    for key, facet in seen.items():
-        if key not in going_on and (fresh := _fresh(meant, facet, subject, now)) is not None:
-            made.append(fresh)
-    made.sort(key=lambda one: (one.first_seen, one.key))
-    over.sort(key=lambda one: (one.first_seen, one.key))
-    return (*over[-(MOST // 2) :], *made)[-MOST:]
+    made = [_unseen(one, key in left, now) for key, one in before.items() if key not in seen]
+    made += filter(None, (_next(baseline, before.get(key), facet, subject, now) for key, facet in seen.items()))
+    over = sorted((one for one in made if not one.stands and now - _times(one)[-1] <= KEPT), key=_age)
+    return (*over[-(MOST // 2) :], *sorted((one for one in made if one.stands), key=_age))[-MOST:]
 
 
-def _value(meant: Mapping[Key, Facet], key: Key) -> str | None:
-    return meant[key].value if key in meant else None
+def _age(one: Drift) -> tuple[float, Key]:
+    return one.first_seen, one.key
+
+
+def _times(one: Drift) -> tuple[float, ...]:
+    return one.changes or (one.first_seen,)
+
+
+def _unseen(one: Drift, left: bool, now: float) -> Drift:
+    if not one.stands:
+        return one
+    if left:
+        return replace(one, state=DriftState.REVERTED, what=f"{one.what} (nobody asks for it any more)", changes=_later(one, now))
+    return _aged(one, now)
+
+
+def _later(one: Drift, now: float) -> tuple[float, ...]:
+    return (*_times(one), now)[-MOST_TIMES:]
 
 
 def _aged(one: Drift, now: float) -> Drift:
@@ -73,42 +91,73 @@ def _aged(one: Drift, now: float) -> Drift:
     return replace(one, state=DriftState.STANDING) if certain else one
 
 
-def _fresh(meant: Mapping[Key, Facet], facet: Facet, subject: Subject, now: float) -> Drift | None:
-    before = meant.get(facet.key)
-    change = None
-    if before is not None:
-        change = difference(before, facet, subject)
-    elif not untold(tuple(meant.values()), (facet,)):
-        change = adds(facet)
-    if change is None:
+def _next(baseline: Sequence[Facet], one: Drift | None, facet: Facet, subject: Subject, now: float) -> Drift | None:
+    """What becomes of the difference of a facet that was seen."""
+    meant = next((known for known in baseline if known.key == facet.key), None)
+    change = _change(baseline, meant, one, facet, subject)
+    if one is not None and one.stands and facet.brief == one.after and (meant is None or meant.value != facet.value):
+        return _aged(_graded(one, change), now)
+    if change is not None:
+        return _moved(one, change, facet, subject, now)
+    if one is None or not one.stands:
+        return one
+    if meant is not None and facet.brief == one.after:
+        return replace(one, state=DriftState.APPROVED)
+    return replace(one, state=DriftState.REVERTED, changes=_later(one, now))
+
+
+def _graded(one: Drift, change: _Change | None) -> Drift:
+    """What was critical for a selector in use is none for one that no longer signs."""
+    return replace(one, gravity=Gravity.INFO) if change is not None and change[1] is Gravity.INFO else one
+
+
+_Change = tuple[Facet | None, Gravity, str]  # what was there before, how bad it is, in words
+
+
+def _change(baseline: Sequence[Facet], meant: Facet | None, one: Drift | None, facet: Facet, subject: Subject) -> _Change | None:
+    if meant is not None:
+        change = difference(meant, facet, subject)
+        return (meant, *change) if change is not None else None
+    if untold(baseline, (facet,)):
         return None
-    gravity, what = change
-    ttl = before.ttl if before is not None else 0
-    value = before.value if before is not None else ""
-    until = now + min(ttl, LONGEST_TTL)
-    return Drift(facet.kind, facet.name, value, facet.value, gravity, what, DriftState.PROPAGATING, now, until, ttl)
+    if one is not None and one.stands and one.after:  # nobody approved it, and yet mail may be signed with it by now
+        added = replace(facet, value=one.after)
+        change = difference(added, facet, subject)
+        if change is not None and change[0] is Gravity.CRITICAL:
+            return added, *change
+    return (None, *adds(facet)) if facet.value else None
 
 
-def lessons(baseline: Sequence[Facet], observed: Observation) -> bool:
-    """Does the observation hold facets that the baseline takes over? The first baseline needs a complete one."""
-    if not baseline:
-        return observed.complete and bool(observed.facets)
-    return bool(untold(baseline, observed.facets))
+def _moved(one: Drift | None, change: _Change, facet: Facet, subject: Subject, now: float) -> Drift:
+    """A new difference; one that stands and is as bad as before goes on."""
+    meant, gravity, what = change
+    ttl = _ttl(meant, subject)
+    before, until = meant.brief if meant is not None else "", now + min(ttl, LONGEST_TTL)
+    times = _later(one, now) if one is not None else (now,)
+    made = Drift(facet.kind, facet.name, before, facet.brief, gravity, what, DriftState.PROPAGATING, now, until, ttl, times)
+    if one is None or not one.stands or one.gravity is not gravity:
+        return made
+    return replace(made, state=one.state, first_seen=one.first_seen, until=one.until, old_ttl=one.old_ttl)
+
+
+def _ttl(meant: Facet | None, subject: Subject) -> int:
+    """The largest that was seen with this value: when the baseline was learned a cache had counted it down."""
+    if meant is None:
+        return 0
+    return max([meant.ttl, *(facet.ttl for facet in subject.facets if (facet.key, facet.value) == (meant.key, meant.value))])
 
 
 def flapping(drifts: Sequence[Drift], now: float) -> dict[Key, int]:
     """Facets that changed more than FLAPPING times within a day, and how often. Coming back is a change too."""
-    counts: dict[Key, int] = {}
-    for one in drifts:
-        if now - one.first_seen < DAY:
-            counts[one.key] = counts.get(one.key, 0) + (2 if one.state is DriftState.REVERTED else 1)
+    counts = {one.key: sum(now - at < DAY for at in _times(one)) for one in drifts}
     return {key: count for key, count in counts.items() if count > FLAPPING}
 
 
 def judge(scene: Scene) -> Iterator[CheckResult]:
     subject = scene.subject
     if not subject.baseline:
-        yield DNS_14.skipped(subject.domain, "nothing to compare with yet: the first complete inspection of a running daemon is kept")
+        why = "nothing to compare with yet: the first complete inspection of a running daemon is kept"
+        yield DNS_14.skipped(subject.domain, why + _missing(scene.observation))
         return
     results = [*_findings(scene)]
     yield from results[:MOST_RESULTS]
@@ -123,7 +172,8 @@ def _findings(scene: Scene) -> Iterator[CheckResult]:
     for one in standing:
         yield _result(one, subject)
     for key, count in flapping(drifts, subject.now).items():
-        what = f"changed {count} times within a day: two people or tools may be writing it, or its servers disagree"
+        times = f"{count} times{' or more' if count == MOST_TIMES else ''}"
+        what = f"changed {times} within a day: two people or tools may be writing it, or its servers disagree"
         yield DNS_14.warned(
             f"{_about(key)} (flapping)", what, mend="find out who writes this record, and compare the answers of all its servers"
         )
@@ -139,7 +189,7 @@ def _result(one: Drift, subject: Subject) -> CheckResult:
     still = one.state is DriftState.PROPAGATING and one.until > subject.now
     saw = f"{one.what}; caches may hold the old one until {until}" if still else one.what
     approve = f"if it was meant, approve it: mailcanary audit {subject.domain} --approve"
-    mend = f"{approve}; if not, publish again what was there: {one.before or 'nothing'}"
+    mend = f"{approve}; if not, {_back(one)}"
     record = one.after[:1000] or "no record"
     match one.gravity:
         case Gravity.CRITICAL | Gravity.ERROR:
@@ -148,6 +198,22 @@ def _result(one: Drift, subject: Subject) -> CheckResult:
             return DNS_14.warned(about, saw, record, mend[:1000])
         case Gravity.INFO:
             return DNS_14.noted(about, saw, record)
+
+
+def _back(one: Drift) -> str:
+    """In words: the baseline holds what a record means, and nobody can publish that."""
+    of = one.name.partition("._domainkey")[0] if one.kind is FacetKind.DKIM else one.name
+    what = f"{_RECORDS[one.kind]} of {plain(of)}"
+    if not one.before:
+        return f"take the {what} out of the zone"
+    where = "the signer's file or the zone's history" if one.kind is FacetKind.DKIM else "the zone's history"
+    return f"put the former {what} back: from {where}"
+
+
+def _missing(observed: Observation) -> str:
+    names = [_about(key) for key in observed.unanswered]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"; {plain(', '.join(names[:MOST_NAMED]))}{more} could not be asked" if names else ""
 
 
 def _about(key: Key) -> str:

@@ -11,6 +11,7 @@ from monitor.model.checks import CheckId, CheckResult, Gravity
 from monitor.model.dns import Answer, RecordType
 from monitor.model.mail import AuthResult
 from monitor.rules.inspect.check import Check
+from monitor.rules.inspect.organization import ours
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.mailauth.trace import canonical, is_public
 from monitor.rules.plain import plain
@@ -51,6 +52,8 @@ CHECKS = {
     )
 }
 HOW_TO_GIVE = "sending addresses are not known: --egress, or inspect.domains.NAME.egress"
+
+_NAME_FIRST = "give the address a name of its own, that the server greets with, and an address record that leads to it"
 
 _DYNAMIC = frozenset({"dyn", "dynamic", "dynip", "dhcp", "pool", "cable", "dsl", "adsl", "vdsl", "ppp", "pppoe", "dial", "dialup"})
 _NO_HOST = (".localdomain", ".local", ".lan", ".internal", ".home.arpa", ".invalid")
@@ -136,7 +139,8 @@ def _exists(scene: Scene, reverse: Reverse) -> CheckResult:
     if not reverse.names:
         what = "it has no reverse DNS (PTR) record"
         mend = "have the owner of the address publish the PTR record: the hosting provider, mostly in its console"
-        return check.failed(reverse.address, what, mend=mend, publish=_pointer(scene, reverse))
+        publish = _pointer(scene, reverse)
+        return check.failed(reverse.address, what, mend=mend if publish else f"{_NAME_FIRST}, then {mend}", publish=publish)
     return check.passed(reverse.address, f"its name is {_listed(reverse.names)}", _listed(reverse.names))
 
 
@@ -146,8 +150,9 @@ def _leads_back(scene: Scene, reverse: Reverse) -> CheckResult:
     if reverse.ptr.failed:
         return check.unknown(about, _unanswered(reverse.ptr))
     if not reverse.names:
-        mend = "publish the PTR record, and the address record of the name in it"
-        return check.failed(about, "without a PTR record nothing can lead back", mend=mend, publish=_pointer(scene, reverse))
+        publish = _pointer(scene, reverse)
+        mend = "publish the PTR record" if publish else f"{_NAME_FIRST}, then publish the PTR record"
+        return check.failed(about, "without a PTR record nothing can lead back", mend=mend, publish=publish)
     extra = f"; {reverse.beside} more names are looked at by nobody" if reverse.beside else ""
     if reverse.back and reverse.astray:
         mend = "keep one PTR record: receivers that look only at the first name may meet one that leads elsewhere"
@@ -160,7 +165,9 @@ def _leads_back(scene: Scene, reverse: Reverse) -> CheckResult:
     kind = "AAAA" if ":" in about else "A"
     what = f"{_listed(reverse.astray)} does not lead back to it{extra}"
     mend = f"publish the {kind} record of the name, or have the PTR record name a host that has this address"
-    return check.failed(about, what, record, mend, f"{plain(reverse.astray[0])}. 3600 IN {kind} {about}")
+    alone = len(reverse.astray) == 1 and not any(reverse.astray[0] in other.names for other in _others(scene, about))
+    publish = _address_line(scene, reverse.astray[0], about) if alone else ""
+    return check.failed(about, what, record, mend, publish)
 
 
 def _generic(scene: Scene, reverse: Reverse) -> CheckResult:
@@ -257,7 +264,7 @@ def _greeting(scene: Scene, helo: str, senders: list[str], reverses: dict[str, R
     if not own and dark:
         return check.unknown(about, f"the address of {about} could not be asked for")
     if not own:
-        target = next((f"{about}. 3600 IN {'AAAA' if ':' in address else 'A'} {address}" for address in senders), "")
+        target = _address_line(scene, helo, senders[0]) if len(senders) == 1 else ""
         return check.failed(about, f"{about} does not resolve", mend="publish its address record, or " + mend, publish=target)
     if senders and dark and not led:
         return check.unknown(about, f"one of the address records of {about} could not be asked for")
@@ -288,8 +295,31 @@ def no_host_name(helo: str) -> str:
 
 
 def _pointer(scene: Scene, reverse: Reverse) -> str:
-    name = next((helo for helo in scene.subject.helo if not no_host_name(helo.lower())), f"mail.{scene.subject.domain}")
-    return f"{ip_address(reverse.address).reverse_pointer}. 3600 IN PTR {plain(name).rstrip('.')}."
+    """To a name in EHLO that leads back to the address already; nothing where there is none."""
+    if reverse.ptr.chain:
+        return ""
+    names = [helo.lower().rstrip(".") for helo in scene.subject.helo]
+    kind = RecordType.AAAA if ":" in reverse.address else RecordType.A
+    answers = {name: scene.lookup.ask(name, kind) for name in names[:MOST_HELOS] if not no_host_name(name)}
+    for name, answer in answers.items():
+        generated = looks_generated(name, reverse.address, scene.suffixes.registrable(name))
+        if reverse.address in map(canonical, answer.records) and not generated:
+            return f"{ip_address(reverse.address).reverse_pointer}. 3600 IN PTR {name}."
+    return ""
+
+
+def _others(scene: Scene, address: str) -> list[Reverse]:
+    """The other sending addresses of the same kind."""
+    alike = [other for other in addresses(scene)[:MOST_ADDRESSES] if other != address and (":" in other) == (":" in address)]
+    return [look_up(scene, other) for other in alike]
+
+
+def _address_line(scene: Scene, name: str, address: str) -> str:
+    """Of a name of ours that has no such record yet, and is no alias."""
+    there = scene.lookup.ask(name, RecordType.AAAA if ":" in address else RecordType.A)
+    if no_host_name(name) or not there.void or there.chain or not ours(scene, name):
+        return ""
+    return f"{name}. 3600 IN {there.question.rtype.value} {address}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

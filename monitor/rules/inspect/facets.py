@@ -101,9 +101,13 @@ def _all(subject: Subject, lookup: Lookup) -> Iterator[Seen]:
     yield _soa(subject.domain, lookup)
     for address in subject.egress[:MOST_HOSTS]:
         yield _plain(FacetKind.PTR, address, lookup.ask(ipaddress.ip_address(address).reverse_pointer, RecordType.PTR))
-    ours = [host for host in (*subject.helo, *exchanges) if related(host, subject.domain)]  # others' hosts move as they like
-    for host in tuple(dict.fromkeys(ours))[:MOST_HOSTS]:
-        yield _addresses(host, lookup)
+    hosts = tuple(dict.fromkeys((*subject.helo, *exchanges)))[:MOST_HOSTS]
+    owned = {host: related(host, subject.domain) or dmarc.aligned(lookup, host, subject.domain) for host in hosts}
+    for host, own in owned.items():  # others' hosts move as they like
+        if own:
+            yield _addresses(host, lookup)
+        elif own is None:
+            yield (FacetKind.ADDRESS, host), None, 0
 
 
 def related(name: str, domain: str) -> bool:

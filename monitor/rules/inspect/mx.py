@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from monitor.model.checks import CheckId, CheckResult, Gravity
@@ -12,6 +12,8 @@ from monitor.model.transport import Endpoint, Reached, ServerKind, TransportSeen
 from monitor.rules.inspect.authority import addresses_of, public, zone_of
 from monitor.rules.inspect.check import Check
 from monitor.rules.inspect.dmarc.reports import hosts as report_hosts
+from monitor.rules.inspect.organization import same_organization
+from monitor.rules.inspect.parked import parked
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zonefile import shown
 
@@ -101,10 +103,16 @@ class Inbound:
     mx: Answer
     hosts: tuple[Host, ...]
     sends: bool  # From or MAIL FROM: a fault here breaks refund mail
+    parked: bool | None = False  # it sends nothing, and says so: a null MX is right
 
     @property
     def null(self) -> bool:
         return any(mx_of(record)[1] == "." for record in self.mx.records)
+
+    @property
+    def settled(self) -> bool:
+        """It neither sends nor takes mail, and the null MX stands alone."""
+        return self.parked is True and self.null and len(self.mx.records) == 1
 
 
 def judge(scene: Scene) -> Iterator[CheckResult]:
@@ -124,10 +132,12 @@ def judge(scene: Scene) -> Iterator[CheckResult]:
 def _inbound(scene: Scene) -> tuple[Inbound, ...]:
     subject = scene.subject
     sending = dict.fromkeys((subject.domain, *subject.envelope))
-    reports = report_hosts(scene.policy(subject.domain).record)
+    reports = [host for host in report_hosts(scene.policy(subject.domain).record) if same_organization(scene, host, subject.domain)]
     replies = [domain for seen in subject.mails for domain in seen.mail.reply_domains]
     domains = tuple(dict.fromkeys((*sending, *replies, *reports)))[:_MOST_DOMAINS]
-    return tuple(_one(scene, domain, domain in sending) for domain in domains)
+    return tuple(
+        replace(_one(scene, domain, domain in sending), parked=parked(scene) if domain == subject.domain else False) for domain in domains
+    )
 
 
 def _one(scene: Scene, domain: str, sends: bool) -> Inbound:
@@ -154,7 +164,7 @@ def _resolves(domain: Inbound, private: bool) -> CheckResult:
     if domain.mx.failed:
         return check.unknown(domain.domain, f"its MX: {domain.mx.detail}")
     if domain.null:
-        return check.skipped(domain.domain, "a null MX")
+        return (check.passed if domain.settled else check.skipped)(domain.domain, "a null MX")
     broken = [_fault(host, private) for host in domain.hosts if _fault(host, private)]
     good = [host for host in domain.hosts if not host.unknown and not _fault(host, private)]
     unknown = next((host.unknown for host in domain.hosts if host.unknown), "")
@@ -192,6 +202,10 @@ def _null(domain: Inbound) -> CheckResult:
     if not domain.null:
         return check.passed(domain.domain, "no null MX")
     record = shown(" | ".join(domain.mx.records))
+    if domain.settled:
+        return check.passed(domain.domain, "a null MX: it sends nothing and takes nothing", record)
+    if domain.parked is None:
+        return check.unknown(domain.domain, "a null MX, and whether the domain sends is not known: its SPF record could not be asked for")
     gravity = Gravity.CRITICAL if domain.sends else Gravity.WARNING
     if len(domain.mx.records) > 1:
         return check.failed(domain.domain, "a null MX beside others", record, "remove the null MX (0 .)", gravity=gravity)
@@ -303,12 +317,8 @@ def _answers(named: str, seen: TransportSeen) -> CheckResult:
 def _recipients(scene: Scene, known: tuple[Inbound, ...]) -> Iterator[CheckResult]:
     check, subject = CHECKS[CheckId.MX_07], scene.subject
     if not subject.recipients or not subject.transport:
-        why = (
-            "mail servers are not connected to"
-            if subject.recipients
-            else f"no addresses to try: inspect.domains.{subject.domain}.recipients"
-        )
-        yield check.skipped(subject.domain, why)
+        nobody = f"no addresses to try: inspect.domains.{subject.domain}.recipients"
+        yield check.skipped(subject.domain, "mail servers are not connected to" if subject.recipients else nobody)
         return
     sending = {domain.domain: domain for domain in known}
     for name in dict.fromkeys(address.rpartition("@")[2].lower() for address in subject.recipients[:_MOST_RESULTS]):

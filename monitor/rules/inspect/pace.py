@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.model.checks import Gravity, Status
-from monitor.model.facts import DeployMarked, InspectionAsked, Judged, MailProved, ZoneObserved
+from monitor.model.facts import Baselined, DeployMarked, InspectionAsked, Judged, MailProved, ZoneObserved
 from monitor.model.inspection import Cause
 from monitor.model.instant import Instant
 from monitor.model.mail import AuthResult
@@ -45,8 +45,8 @@ def sooner(turn: Turn | None, cause: Cause, latest: Instant | None, now: Instant
 
 
 def following(observed: ZoneObserved, before: DomainState | None, blinded: int, every: float, draw: float) -> Turn:
-    """After an inspection. `before`: the domain as it was; `blinded`: inspections in a row that saw nothing, with this one; `draw` from
-    -1 to 1."""
+    """After an inspection, which `observed` spells out. `before`: the domain as it was; `blinded`: inspections in a row that saw nothing,
+    with this one; `draw` from -1 to 1."""
     if observed.blind:
         return Turn(observed.at.plus(min(every, BLIND_AGAIN * 2.0 ** min(max(0, blinded - 1), 20))), Cause.SCHEDULE)
     if unsettled(observed, before):
@@ -55,15 +55,15 @@ def following(observed: ZoneObserved, before: DomainState | None, blinded: int, 
 
 
 def unsettled(observed: ZoneObserved, before: DomainState | None) -> bool:
-    """It shows a grave finding or a change that a second look has to confirm, or the end of one."""
+    """It shows a grave finding or a grave change that a second look has to confirm, or the end of one."""
     known = before.findings if before is not None else {}
-    grave = {finding_key(result) for result in observed.results if result.is_bad and result.gravity in (Gravity.CRITICAL, Gravity.ERROR)}
+    grave = {finding_key(result) for result in observed.results if result.is_bad and _grave(result.gravity)}
     fresh = [key for key in grave if key not in known or known[key].result.status is Status.UNKNOWN]
     unconfirmed = [key for key in grave if key in known and known[key].confirmed is None and not _certain(known[key].since, observed.at)]
     gone = [
         key for key, state in known.items() if state.confirmed and state.result.is_bad and _grave(state.result.gravity) and key not in grave
     ]
-    drifted = [one for one in observed.drifts if one.stands and observed.at.utc - one.first_seen < CONFIRM_AFTER]
+    drifted = [one for one in observed.drifts if one.stands and _grave(one.gravity) and observed.at.utc - one.first_seen < CONFIRM_AFTER]
     return bool(fresh or unconfirmed or gone or drifted)
 
 
@@ -80,7 +80,7 @@ def woken(fact: object, policy: Policy, zones: Zones) -> tuple[Cause, tuple[str,
     match fact:
         case DeployMarked():
             return Cause.DEPLOY, tuple(policy.inspect.domains)
-        case InspectionAsked(domain=domain) if domain in policy.inspect.domains:
+        case InspectionAsked(domain=domain) | Baselined(domain=domain) if domain in policy.inspect.domains:
             return Cause.ASKED, (domain,)
         case Judged(reason=Reason.UNAUTHENTICATED, route=route):
             path = policy.paths.get(route.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from monitor.model.checks import CheckId, CheckResult, Profile, ProviderAnswer, Status
+from monitor.rules.inspect.untested import told, untested
 
 _AUTHENTICATED = (
     CheckId.SPF_01,
@@ -61,23 +62,25 @@ def answers(results: Sequence[CheckResult], profiles: Iterable[Profile]) -> tupl
     found: dict[CheckId, set[Status]] = {}
     for result in results:
         found.setdefault(result.check, set()).add(result.status)
-    return tuple(_answer(profile, found) for profile in dict.fromkeys(profiles))
+    lacking = frozenset(untested(results))
+    return tuple(_answer(profile, found, lacking) for profile in dict.fromkeys(profiles))
 
 
 def line(answer: ProviderAnswer) -> str:
-    """`Gmail: 9/10, blocked by IP-02; cannot tell: SPF-07`."""
+    """`Gmail: 9/10, blocked by IP-02; cannot tell: SPF-07; not tested: DKIM-K* (give --selector)`."""
+    lacking = f"; not tested: {told(answer.untested, DEMANDS[answer.profile])}" if answer.untested else ""
     if not answer.asked:
-        return f"{NAMES[answer.profile]}: nothing to test"
+        return f"{NAMES[answer.profile]}: nothing to test{lacking}"
     parts = []
     if answer.blocked_by:
         parts.append("blocked by " + ", ".join(check.value for check in answer.blocked_by))
     if answer.unknown:
         parts.append("cannot tell: " + ", ".join(check.value for check in answer.unknown))
-    told = f", {'; '.join(parts)}" if parts else ""
-    return f"{NAMES[answer.profile]}: {answer.passed}/{answer.asked}{told}"
+    wrong = f", {'; '.join(parts)}" if parts else ""
+    return f"{NAMES[answer.profile]}: {answer.passed}/{answer.asked}{wrong}{lacking}"
 
 
-def _answer(profile: Profile, found: Mapping[CheckId, set[Status]]) -> ProviderAnswer:
+def _answer(profile: Profile, found: Mapping[CheckId, set[Status]], lacking: frozenset[CheckId]) -> ProviderAnswer:
     blocked, unknown, passed = [], [], 0
     strict = STRICT.get(profile, frozenset())
     for check in DEMANDS[profile]:
@@ -90,4 +93,5 @@ def _answer(profile: Profile, found: Mapping[CheckId, set[Status]]) -> ProviderA
             unknown.append(check)
         else:
             passed += 1
-    return ProviderAnswer(profile, passed, passed + len(blocked) + len(unknown), tuple(blocked), tuple(unknown))
+    left = tuple(check for check in DEMANDS[profile] if check in lacking)
+    return ProviderAnswer(profile, passed, passed + len(blocked) + len(unknown), tuple(blocked), tuple(unknown), left)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from monitor.model.facts import Delivered, Entry
 from monitor.model.inspection import DomainPolicy, SeenMail, Selector, Subject
 from monitor.model.policy import MailboxPolicy, PathPolicy, Policy, Role, Security, SmtpPath
 from monitor.model.transport import Endpoint, ServerKind
 from monitor.rules.inspect.facets import related
 from monitor.views.zones import DomainState, Learned, Zones
 
-FRESH_FOR = 14 * 86_400.0  # seconds for which something that a delivered mail showed is taken for how the domain sends
+FRESH_FOR = 14 * 86_400.0  # seconds for which what delivered mail showed last is taken for how the domain sends, while no other comes
+BESIDE = 2 * 86_400.0  # seconds for which what newer mail does not show is in use all the same: several may take turns
+KEPT = 7 * 86_400.0  # seconds for which mail on its way may bear what is not in use any more
 MAIL_FOR = 3 * 86_400.0  # seconds for which a delivered mail is judged again
 MOST_ENDPOINTS = 20
 MOST_MAILS = 100
@@ -26,23 +29,30 @@ _AT_HOME = tuple(
 _SUBMISSION = {Security.TLS: ServerKind.SUBMISSIONS, Security.STARTTLS: ServerKind.SUBMISSION}
 _IMAP = {Security.TLS: ServerKind.IMAPS, Security.STARTTLS: ServerKind.IMAP}
 
+Seen = dict[str, float]  # name -> when it was last seen
+Way = tuple[Learned, Learned]  # of one author domain: all that was seen of how it sends, and what the latest mail of each path shows
+
 
 def subject_of(declared: DomainPolicy, policy: Policy, zones: Zones, now: float) -> Subject:
     """`now`: seconds since the epoch."""
     inspect, state = policy.inspect, zones.domains.get(declared.domain) or DomainState()
-    learned = _of_domain(declared.domain, policy, zones.learned)
-    seen = _addresses(learned, inspect.private_addresses)
-    fresh = tuple(address for address, at in sorted(seen.items()) if now - at <= FRESH_FOR)
+    ways = _of_domain(declared.domain, policy, zones)
+
+    def addresses(one: Learned) -> Seen:
+        return _addresses(one, inspect.private_addresses)
+
+    egress = declared.egress or _used(ways, addresses, now)
+    seen = _together(addresses(one) for one, _ in ways)
     return Subject(
         domain=declared.domain,
         now=now,
-        egress=declared.egress or fresh,
+        egress=egress,
         declared=bool(declared.egress),
-        observed=tuple(sorted(seen.items())),
-        watched_since=min((one.since for one in learned), default=None),
-        envelope=declared.envelope or _fresh((one.envelope for one in learned), now),
-        helo=declared.helo or _fresh((one.helo for one in learned), now),
-        selectors=_selectors(declared, learned, now),
+        observed=tuple((address, at) for address, at in sorted(seen.items()) if address in egress or now - at <= KEPT),
+        watched_since=min((one.since for one, _ in ways), default=None),
+        envelope=declared.envelope or _used(ways, lambda one: _names(one.envelope), now),
+        helo=declared.helo or _used(ways, lambda one: _names(one.helo), now),
+        selectors=_selectors(declared, ways, now),
         profiles=declared.profiles,
         mails=_mails(declared.domain, policy, zones, now),
         keys=state.last.keys if state.last else (),
@@ -68,43 +78,85 @@ def domain_of(author: str, policy: Policy) -> str:
     return ""
 
 
-def _of_domain(domain: str, policy: Policy, learned: Mapping[str, Learned]) -> tuple[Learned, ...]:
-    return tuple(one for author, one in sorted(learned.items()) if domain_of(author, policy) == domain)
+def _of_domain(domain: str, policy: Policy, zones: Zones) -> tuple[Way, ...]:
+    latest = _latest(policy, zones)
+    known = sorted(zones.learned.items())
+    return tuple((one, latest.get(author, Learned())) for author, one in known if domain_of(author, policy) == domain)
 
 
-def _addresses(learned: Iterable[Learned], private: bool) -> dict[str, float]:
+def _latest(policy: Policy, zones: Zones) -> Mapping[str, Learned]:
+    """What the latest mail of each path that is configured shows, by author domain."""
+    mails: dict[tuple[str, tuple[str, ...]], Delivered] = {}
+    for _, fact in zones.delivered.values():
+        place = (fact.route.path, fact.mail.author_domains[:1])
+        if fact.route.path in policy.paths and (place not in mails or fact.at.utc > mails[place].at.utc):
+            mails[place] = fact
+    shown = Zones()
+    for fact in mails.values():
+        shown.fold(Entry(0, "", fact))
+    return shown.learned
+
+
+def _addresses(one: Learned, private: bool) -> Seen:
     """IP addresses as canonical text. One that cannot be routed is not the one that receivers see."""
-    found: dict[str, float] = {}
-    for one in learned:
-        for text, at in one.addresses.items():
-            try:
-                address = ipaddress.ip_address(text)
-            except ValueError:
-                continue
-            if private or not any(address.version == home.version and address in home for home in _AT_HOME):
-                found[str(address)] = max(at, found.get(str(address), 0.0))
+    found: Seen = {}
+    for text, at in one.addresses.items():
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if private or not any(address.version == home.version and address in home for home in _AT_HOME):
+            found[str(address)] = max(at, found.get(str(address), 0.0))
     return found
 
 
-def _fresh(seen: Iterable[Mapping[str, float]], now: float) -> tuple[str, ...]:
-    return tuple(sorted({name.lower().rstrip(".") for one in seen for name, at in one.items() if now - at <= FRESH_FOR}))
+def _names(seen: Mapping[str, float]) -> Seen:
+    return _together({name.lower().rstrip("."): at} for name, at in seen.items())
 
 
-def _selectors(declared: DomainPolicy, learned: Iterable[Learned], now: float) -> tuple[Selector, ...]:
-    seen: dict[tuple[str, str], float] = {}
-    for one in learned:
-        for text, at in one.selectors.items():
-            name, _, domain = text.partition(" ")
-            if related(domain, declared.domain):
-                seen[domain, name] = max(at, seen.get((domain, name), 0.0))
+def _signers(one: Learned, domain: str) -> Seen:
+    return {text: at for text, at in one.selectors.items() if related(text.partition(" ")[2], domain)}
+
+
+def _together(seen: Iterable[Seen]) -> Seen:
+    found: Seen = {}
+    for one in seen:
+        found |= {name: max(at, found.get(name, 0.0)) for name, at in one.items()}
+    return found
+
+
+def _used(ways: Sequence[Way], kind: Callable[[Learned], Seen], now: float) -> tuple[str, ...]:
+    """What counts as in use: what the latest mail of a path shows, and what was seen not long before the latest of its kind. A domain of
+    which no mail comes for some days uses what it used then."""
+    found: set[str] = set()
+    for one, latest in ways:
+        seen, shown = kind(one), kind(latest)
+        newest = max(seen.values(), default=0.0)
+        found |= {name for name, at in seen.items() if now - at <= FRESH_FOR and (newest - at <= BESIDE or name in shown)}
+    return tuple(sorted(found))
+
+
+def _selectors(declared: DomainPolicy, ways: Sequence[Way], now: float) -> tuple[Selector, ...]:
+    """Those that newer mail no longer bears are retired, until no mail on its way can need them."""
+
+    def kind(one: Learned) -> Seen:
+        return _signers(one, declared.domain)
+
+    in_use = {_place(text) for text in _used(ways, kind, now)}
+    seen = {_place(text): at for text, at in _together(kind(one) for one, _ in ways).items()}
     names = {
         **{(declared.domain, name): False for name in declared.selectors},
         **{(declared.domain, name): True for name in declared.retired},
     }
     for place, at in sorted(seen.items()):
-        if place not in names and now - at <= FRESH_FOR:
-            names[place] = False
+        if place not in names and (place in in_use or now - at <= KEPT):
+            names[place] = place not in in_use
     return tuple(Selector(domain, name, retired, seen.get((domain, name))) for (domain, name), retired in names.items())
+
+
+def _place(text: str) -> tuple[str, str]:
+    name, _, domain = text.partition(" ")
+    return domain, name
 
 
 def _mails(domain: str, policy: Policy, zones: Zones, now: float) -> tuple[SeenMail, ...]:

@@ -36,6 +36,11 @@ def _silent(answer: Answer) -> bool:
     return answer.failed and answer.failure not in (DnsFailure.BOGUS, DnsFailure.TOO_MUCH)
 
 
+def _unheard(answer: Answer) -> bool:
+    """Our resolvers got no answer. The silence of one named server shows nothing: the path to it may be closed to us alone."""
+    return _silent(answer) and not answer.question.server
+
+
 def asked(answers: Snapshot) -> tuple[int, int]:
     """(questions, those of them that got no answer)."""
     return len(answers), sum(_silent(answer) for answer in answers.values())
@@ -72,7 +77,7 @@ def hardened(
     if not old or not _sure(answers, resolvers):
         return tuple(results)
     missing = {
-        question: Answer(question, Outcome.NXDOMAIN, at=answer.at) if _silent(answer) else answer for question, answer in answers.items()
+        question: Answer(question, Outcome.NXDOMAIN, at=answer.at) if _unheard(answer) else answer for question, answer in answers.items()
     }
     elsewhy = {finding_key(result) for result in judged(missing) if result.status is Status.UNKNOWN}  # not for want of an answer
     return tuple(_failed(result) if finding_key(result) in old - elsewhy else result for result in results)
@@ -96,6 +101,6 @@ def hardens(check: CheckId) -> bool:
 
 def _sure(answers: Snapshot, resolvers: int) -> bool:
     """The root answered, and each question that got no answer got none from several resolvers, where there are several."""
-    failed = [answer for answer in answers.values() if _silent(answer) and not answer.question.server]
+    failed = [answer for answer in answers.values() if _unheard(answer)]
     alive = CONTROL in answers and not _silent(answers[CONTROL])
     return alive and bool(failed) and all(answer.resolvers_failed >= min(VANTAGES, resolvers) for answer in failed)

@@ -11,6 +11,7 @@ from monitor.rules.mime import Headers
 
 MOST_AUTHORS = 20
 _MAX_FIELD = 4096
+_DEVIATING = frozenset("\u00df\u03c2\u200c\u200d")  # sharp s, final sigma, zero width (non-)joiner
 _COMMENT_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\([^()]*\)')
 _ANGLED = re.compile(r"<([^<>]*)>")
 _BARE = re.compile(r"(?<![^\s<>(),;:\"@])[^\s<>(),;:\"@]{1,200}@[^\s<>(),;:\"@]{1,253}")
@@ -39,9 +40,10 @@ def envelope_domain(value: str) -> str:
 
 
 def ascii_domain(name: str) -> str:
-    """In A-labels and lower case (RFC 5890). What cannot be put so stays as it is."""
+    """In A-labels and lower case (RFC 5890). What cannot be put so stays as it is, and so does a name with a character that RFC 3490, which
+    the codec follows, makes another domain of (RFC 5894 section 7.2)."""
     name = name.lower().rstrip(".")
-    if name.isascii():
+    if name.isascii() or not _DEVIATING.isdisjoint(name):
         return name[:253]
     try:
         return name.encode("idna").decode("ascii").lower()

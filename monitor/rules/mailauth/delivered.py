@@ -8,8 +8,10 @@ from monitor.model.mailauth import ArcSet, DeliveredMail
 from monitor.rules import mime
 from monitor.rules.mailauth import arc, authors, dkim
 from monitor.rules.mailauth.dkim import canonical
+from monitor.rules.mailauth.dkim.canonical import Field
 from monitor.rules.mailauth.form import faults
-from monitor.rules.mailauth.receiver import arc_said, read_receiver
+from monitor.rules.mailauth.receiver import Receiver, arc_said, read_receiver
+from monitor.rules.mailauth.trace import own_hops
 
 MAX_RAW = mime.MAX_RAW  # bytes that are looked at
 COUNTED = (
@@ -60,6 +62,7 @@ def read_proof(raw: bytes, truncated: bool, trusted: Sequence[str]) -> Delivered
     receiver = read_receiver(tuple((name, mime.unfold(value)) for name, value in headers.fields), trusted)
     envelope = next(headers.all("return-path"), None)
     domains = authors.domains(headers)
+    handed = _handed_over(data, parts.fields, receiver)
     return DeliveredMail(
         author_domains=domains,
         reply_domains=tuple(dict.fromkeys(authors.domains(headers, "reply-to"))),
@@ -79,8 +82,29 @@ def read_proof(raw: bytes, truncated: bool, trusted: Sequence[str]) -> Delivered
         untrusted=receiver.said.untrusted,
         unparsed=receiver.said.unparsed,
         hints=receiver.hints,
-        faults=faults(data, headers, parts.body, parts.header_size, addresses=len(domains), stripped=stripped, header_cut=header_cut),
+        faults=faults(
+            data[handed:],
+            headers,
+            parts.body,
+            parts.header_size - handed,
+            addresses=len(domains),
+            stripped=stripped,
+            header_cut=header_cut,
+        ),
         dated=authors.dated(headers.first("date")),
         truncated=truncated,
         header_cut=header_cut,
     )
+
+
+def _handed_over(data: bytes, fields: Sequence[Field], receiver: Receiver) -> int:
+    """Where that begins which the sender handed over: below the Received field of the border; what stands above is the receiver's own."""
+    hops = receiver.hops
+    left = hops.index(receiver.border) + 1 if receiver.border in hops else own_hops(hops)
+    at = data.find(fields[0].raw) if left and fields else 0
+    for field in fields if left else ():
+        at += len(field.raw) + len(b"\r\n")
+        left -= field.name == "received"
+        if not left:
+            return at
+    return 0

@@ -19,8 +19,9 @@ _EIGHT_BIT = re.compile(rb"[\x80-\xff]")
 def faults(
     data: bytes, headers: Headers, body: bytes, header_size: int, *, addresses: int, stripped: bool, header_cut: bool
 ) -> tuple[str, ...]:
-    """In plain words, without anything that the message says. `addresses`: how many there are in From; `stripped`: `data` had bare LF and
-    CRLF was put back. What would stand in a part that was not read is not missed."""
+    """In plain words, without anything that the message says. `data`: what the sender handed over, without what the receiver wrote on top
+    of it; `header_size`: the bytes of its header; `addresses`: how many there are in From; `stripped`: it had bare LF and CRLF was put
+    back. What would stand in a part that was not read is not missed."""
     found = [BARE_LF_STORED] if stripped else []
     found += _lines(data, header_size)
     if not header_cut:

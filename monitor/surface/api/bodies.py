@@ -82,14 +82,16 @@ def _web_address(text: str) -> str:
     return text
 
 
-Line = Annotated[str, BeforeValidator(_words), AfterValidator(_one_line)]
-Name = Annotated[Line, Field(min_length=1, max_length=MAX_NAME)]
-Deploy = Annotated[Line, Field(min_length=1, max_length=MAX_DEPLOY)]
-Text = Annotated[Line, Field(min_length=1, max_length=MAX_TEXT)]
-Remark = Annotated[Line, Field(max_length=MAX_TEXT)]  # may be left out
-Label = Annotated[Line, Field(max_length=MAX_NAME)]  # may be left out
+# What bounds a text stands next to `str`: behind a validator its error would speak of items.
+_Words, _OneLine = BeforeValidator(_words), AfterValidator(_one_line)
+Line = Annotated[str, _OneLine, _Words]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), _OneLine, _Words]
+Deploy = Annotated[str, Field(min_length=1, max_length=MAX_DEPLOY), _OneLine, _Words]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), _OneLine, _Words]
+Remark = Annotated[str, Field(max_length=MAX_TEXT), _OneLine, _Words]  # may be left out
+Label = Annotated[str, Field(max_length=MAX_NAME), _OneLine, _Words]  # may be left out
 Moment = Annotated[float, BeforeValidator(_moment)]
-Link = Annotated[Line, Field(max_length=MAX_TEXT), AfterValidator(_web_address)]  # may be left out
+Link = Annotated[str, Field(max_length=MAX_TEXT), _OneLine, AfterValidator(_web_address), _Words]  # may be left out
 Length = Annotated[float, BeforeValidator(_silence)]
 
 

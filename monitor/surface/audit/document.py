@@ -52,7 +52,8 @@ class Origin(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Audited:
     """One domain, as an inspection saw it. `at`: seconds since the epoch; `blind`: why nothing can be said of it at all; `gone`: its name
-    does not exist; `whence`: more on the origin, e.g. the journal's path."""
+    does not exist; `whence`: more on the origin, e.g. the journal's path; `unheard`: why a daemon that was named told nothing;
+    `only`: these checks were chosen, empty: all."""
 
     subject: Subject
     results: tuple[CheckResult, ...] = ()
@@ -67,6 +68,8 @@ class Audited:
     gone: bool = False
     origin: Origin = Origin.UNKNOWN
     whence: str = ""
+    unheard: str = ""
+    only: frozenset[CheckId] = frozenset()
     fault: str = ""  # of ours: a check broke
     trace: str = field(default="", compare=False, repr=False)
 
@@ -80,8 +83,9 @@ def audit_document(
     strict: bool,
     wanted: int,
     notes: Sequence[str] = (),
+    blind: str = "",
 ) -> Document:
-    """Of one run. `wanted`: how many domains were asked for; fewer are there when it was interrupted."""
+    """Of one run. `wanted`: how many domains were asked for; fewer are there when it was interrupted, or `blind`: no resolver answers."""
     rows = sorted(domains, key=lambda row: str(row["domain"]))
     verdicts = [Verdict(row["verdict"]) for row in rows]
     if len(rows) < wanted:
@@ -94,6 +98,7 @@ def audit_document(
         "seconds": round(seconds, 3),
         "resolvers": list(resolvers),
         "wanted": wanted,
+        "blind": shown(blind),
         "counts": _summed(_TALLIED, (row["counts"] for row in rows)),
         "questions": _summed(("asked", "failed"), (row["questions"] for row in rows)),
         "notes": [shown(note) for note in notes],
@@ -101,19 +106,23 @@ def audit_document(
     }
 
 
-def domain_document(audited: Audited, catalogue: Catalogue, strict: bool = False) -> Document:
-    subject, results = audited.subject, audited.results
+def domain_document(audited: Audited, catalogue: Catalogue, strict: bool = False, whole: bool = True) -> Document:
+    """Without `whole` what passed, and what had nothing to test, is counted and not listed."""
+    subject, results = audited.subject, _chosen(audited)
+    listed = [result for result in ordered(results) if whole or result.is_finding]
     return {
         "domain": shown(subject.domain),
         "verdict": _verdict(audited, strict).value,
         "blind": shown(audited.blind),
         "fault": shown(audited.fault),
+        "unheard": shown(audited.unheard),
         "exists": not audited.gone,
         "at": iso(audited.at),
         "seconds": round(audited.seconds, 3),
         "questions": {"asked": audited.asked, "failed": audited.failed},
-        "answers": [_answer(answer) for answer in audited.answers],
+        "answers": [_answer(answer) for answer in audited.answers if not audited.only],
         "counts": counts(results),
+        "untested": _untested(audited),
         "egress": {
             "addresses": [shown(address) for address in subject.egress],
             "from": audited.origin.value,
@@ -122,20 +131,36 @@ def domain_document(audited: Audited, catalogue: Catalogue, strict: bool = False
         "selectors": [
             {"name": shown(selector.name), "domain": shown(selector.domain), "retired": selector.retired} for selector in subject.selectors
         ],
-        "results": [_result(result, catalogue.get(result.check)) for result in ordered(results)[:MOST_RESULTS]],
+        "results": [_result(result, catalogue.get(result.check)) for result in listed[:MOST_RESULTS]],
         "spf": tree_document(audited.tree) if audited.tree is not None else None,
         "drifts": [drift_document(drift) for drift in audited.drifts],
     }
 
 
+def _chosen(audited: Audited) -> tuple[CheckResult, ...]:
+    return tuple(result for result in audited.results if not audited.only or result.check in audited.only)
+
+
+def _untested(audited: Audited) -> Document:
+    from monitor.rules.inspect.untested import told, untested  # noqa: PLC0415 - the checks, as above
+
+    chosen = audited.only or frozenset(CheckId)
+    checks = [check for check in untested(audited.results) if check in chosen] if audited.results else []
+    return {"checks": [check.value for check in checks], "line": told(checks, chosen)}
+
+
 def _verdict(audited: Audited, strict: bool) -> Verdict:
     if audited.fault:
         return Verdict.ERROR
-    return Verdict.INCONCLUSIVE if audited.blind else verdict_of(audited.results, strict)
+    if audited.blind:
+        return Verdict.INCONCLUSIVE
+    verdict = verdict_of(_chosen(audited), strict)
+    return Verdict.INCONCLUSIVE if audited.unheard and verdict is Verdict.PASS else verdict
 
 
 def verdict_of(results: Iterable[CheckResult], strict: bool = False) -> Verdict:
-    """A critical or error finding fails, such an unknown is inconclusive; warnings fail when `strict`. Nothing tested is no pass."""
+    """A critical or error check that failed or warned fails, such an unknown is inconclusive; warnings fail when `strict`. Nothing tested
+    is no pass."""
     verdict = Verdict.INCONCLUSIVE
     unknown = False
     for result in results:
@@ -163,7 +188,7 @@ def _rank(result: CheckResult) -> tuple[int, int]:
 
 
 def counts(results: Iterable[CheckResult]) -> Document:
-    """Findings by gravity; unknowns, and those of them that make a verdict inconclusive; the rest."""
+    """What failed or warned, by severity; unknowns, and those of them that make a verdict inconclusive; the rest."""
     tally = dict.fromkeys(_TALLIED, 0)
     for result in results:
         match result.status:
@@ -195,6 +220,7 @@ def _answer(answer: ProviderAnswer) -> Document:
         "asked": answer.asked,
         "blocked_by": [check.value for check in answer.blocked_by],
         "unknown": [check.value for check in answer.unknown],
+        "untested": [check.value for check in answer.untested],
         "line": line(answer),
     }
 

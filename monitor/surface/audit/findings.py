@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from monitor.model.checks import Profile
+from monitor.model.checks import CheckId, Profile
 from monitor.surface.audit.document import LONGEST_TEXT, Document
 from monitor.surface.gate.safe import safe
 
 BAD = ("fail", "warn")
 SUSPECT = ("critical", "error")
+COUNTED = ("critical", "error", "warning", "info")
 _ORDER = ("fail", "error", "inconclusive", "pass")
 
 
@@ -47,23 +48,28 @@ def groups(domain: Document, statuses: tuple[str, ...]) -> list[Group]:
 
 
 def tally(domain: Document) -> str:
-    """`2 critical, 1 warning; 4 could not be seen`."""
+    """`2 critical, 1 warning; 4 could not be seen; not tested: SPF-07, IP-* (give --egress)`."""
     if domain["fault"]:
         return f"a fault of our own: {domain['fault']}"
     if domain["blind"]:
         return f"cannot see: {domain['blind']}"
     counted = domain["counts"]
-    parts = [
-        _many(counted[key], key, "s" if key in ("error", "warning") else "") for key in ("critical", "error", "warning") if counted[key]
-    ]
+    tested = any(counted[key] for key in ("pass", "info"))
+    infos = "" if any(counted[key] for key in ("critical", "error", "warning")) else "nothing wrong was found"
+    parts = [part for part in (infos if tested else "", _counted(counted)) if part]
     unseen = f"; {counted['unknown']} could not be seen" if counted["unknown"] else ""
     gone = "" if domain["exists"] else "the domain does not exist; "
-    tested = any(counted[key] for key in ("pass", "info"))
-    return gone + (", ".join(parts) or ("nothing wrong was found" if tested else "nothing could be tested")) + unseen
+    unheard = f"; nothing could be learned: {domain['unheard']}" if domain["unheard"] else ""
+    return gone + (", ".join(parts) or "nothing could be tested") + unseen + _untested(domain["untested"]["line"]) + unheard
 
 
-def _many(count: int, word: str, ending: str) -> str:
-    return f"{count} {word}{ending if count != 1 else ''}"
+def _counted(counts: Document) -> str:
+    """`2 critical, 1 error, 3 infos`."""
+    return ", ".join(f"{counts[key]} {key}{'s' if key != 'critical' and counts[key] != 1 else ''}" for key in COUNTED if counts[key])
+
+
+def _untested(line: str) -> str:
+    return f"; not tested: {line}" if line else ""
 
 
 def whence(domain: Document) -> str:
@@ -80,6 +86,10 @@ def whence(domain: Document) -> str:
             return f"{addresses}, learned from delivered probes{detail}"
         case _:
             return f"not known: give them with --egress, or as inspect.domains.NAME.egress{detail}"
+
+
+def standing(drifts: Sequence[Document]) -> list[Document]:
+    return [drift for drift in drifts if drift["state"] in ("propagating", "standing")]
 
 
 def providers(domains: Sequence[Document]) -> list[str]:
@@ -99,15 +109,22 @@ def lines_of_answers(domain: Document) -> Iterator[tuple[Document, str]]:
 
 
 def final_line(document: Document) -> str:
-    """`AUDIT FAIL 3 domains: 1 fail, 2 pass; 2 critical, 1 warning`."""
+    """`AUDIT FAIL 3 domains: 1 fail, 2 pass; 2 critical, 1 warning; not tested: IP-* (give --egress)`."""
     counted, domains = document["counts"], document["domains"]
     verdicts = [row["verdict"] for row in domains]
     if document["wanted"] == 1 and len(domains) == 1:
         who = f"{safe(domains[0]['domain'])}: {safe(tally(domains[0]), LONGEST_TEXT)}"
     else:
-        each = ", ".join(f"{verdicts.count(word)} {word}" for word in ("fail", "inconclusive", "pass") if word in verdicts)
-        bad = ", ".join(f"{counted[word]} {word}" for word in ("critical", "error", "warning") if counted.get(word))
+        each = ", ".join(f"{verdicts.count(word)} {word}" for word in _ORDER if word in verdicts)
+        bad = _counted(counted)
         who = f"{len(domains)} of {document['wanted']} domains" if len(domains) < document["wanted"] else f"{len(domains)} domains"
         who += f": {each}" if each else ""
-        who += f"; {bad}" if bad else ""
+        who += (f"; {bad}" if bad else "") + _untested(_untested_anywhere(domains))
     return f"AUDIT {document['verdict'].upper()} {who}"
+
+
+def _untested_anywhere(domains: Sequence[Document]) -> str:
+    from monitor.rules.inspect.untested import told  # noqa: PLC0415 - the checks bring cryptography with them
+
+    lacking = {check for domain in domains for check in domain["untested"]["checks"]}
+    return told([check for check in CheckId if check.value in lacking], CheckId)

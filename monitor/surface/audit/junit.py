@@ -20,8 +20,11 @@ def junit(document: Document) -> str:
     missing = document["wanted"] - len(document["domains"])
     if missing > 0:
         suite = SubElement(root, "testsuite", name="not audited")
-        case = SubElement(suite, "testcase", classname="audit", name="interrupted", time="0")
-        SubElement(case, "error", message=f"{missing} domains were not audited", type="inconclusive")
+        case = SubElement(suite, "testcase", classname="audit", name="seen" if document["blind"] else "interrupted", time="0")
+        why = safe(document["blind"], LONGEST_TEXT) or f"{missing} domain{'s were' if missing != 1 else ' was'} not audited"
+        SubElement(case, "error", message=why, type="inconclusive")
+    if document["notes"]:
+        SubElement(root[0], "system-out").text = "\n".join(safe(note, LONGEST_TEXT) for note in document["notes"])
     for element in (*root.findall("testsuite"), root):
         element.set("tests", str(len(element.findall(".//testcase"))))
         element.set("failures", str(len(element.findall(".//failure"))))
@@ -39,7 +42,7 @@ def _suite(root: Element, domain: Document, strict: bool) -> None:
     for answer in domain["answers"]:
         SubElement(properties, "property", name=safe(answer["name"], LONGEST_NAME), value=safe(answer["line"]))
     SubElement(properties, "property", name="verdict", value=domain["verdict"])
-    if domain["blind"] or domain["fault"]:
+    if domain["blind"] or domain["fault"] or domain["unheard"]:
         case = SubElement(suite, "testcase", classname=safe(domain["domain"]), name="seen", time="0")
         SubElement(case, "error", message=safe(tally(domain)), type=domain["verdict"]).text = safe(tally(domain))
     known: set[str] = set()

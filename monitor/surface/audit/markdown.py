@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.surface.audit.document import Document
-from monitor.surface.audit.findings import BAD, Group, final_line, groups, providers, tally, whence, worst_first
+from monitor.surface.audit.findings import BAD, Group, final_line, groups, providers, standing, tally, whence, worst_first
 from monitor.surface.gate.safe import LONGEST_REASON
 from monitor.surface.gate.summary import SIGN, escaped
 
@@ -47,8 +47,8 @@ def _domain(domain: Document, headed: bool) -> list[str]:
     if unseen := groups(domain, ("unknown",)):
         lines = [f"- {group.id} {escaped(row['about'])}: {escaped(row['saw'])}" for group in unseen for row in group.rows[:MOST_ROWS]]
         parts.append("\n".join(["**Could not be seen**", "", *lines]))
-    if domain["drifts"]:
-        lines = [f"- {drift['severity']}: {escaped(drift['what'])} ({drift['state']})" for drift in domain["drifts"][:MOST_ROWS]]
+    if drifts := standing(domain["drifts"]):
+        lines = [f"- {drift['severity']}: {escaped(drift['what'])} ({drift['state']})" for drift in drifts[:MOST_ROWS]]
         parts.append("\n".join(["**Changed since the baseline**", "", *lines]))
     parts.append(f"Sends from: {escaped(whence(domain))}")
     return parts

@@ -64,7 +64,7 @@ def domain_row(name: str, state: DomainState | None, profiles: Sequence[Profile]
         "blind": shown(state.blind_why) if state is not None and state.blind is not None else "",
         "answers": [known.line(answer) for answer in known.answers(results, profiles)] if last is not None else [],
         "counts": counts(results),
-        "drifts": len(last.drifts) if last is not None else 0,
+        "drifts": sum(drift.stands for drift in state.drifts) if state is not None else 0,
         "asked": state is not None and state.asked is not None,
     }
 
@@ -94,7 +94,7 @@ def domain_story(environment: str, subject: Subject, state: DomainState | None, 
         subject,
         results,
         tuple(known.answers(results, subject.profiles)) if last is not None else (),
-        last.drifts if last is not None else (),
+        tuple(state.drifts) if state is not None else (),
         at=last.at.utc if last is not None else subject.now,
         asked=last.asked if last is not None else 0,
         failed=last.failed if last is not None else 0,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.surface.audit.document import LONGEST_TEXT, Document
-from monitor.surface.audit.findings import BAD, Group, groups, lines_of_answers, providers, tally, whence, worst_first
+from monitor.surface.audit.findings import BAD, Group, groups, lines_of_answers, providers, standing, tally, whence, worst_first
 from monitor.surface.audit.tree import spf_tree
 from monitor.surface.gate.safe import safe
 
@@ -71,18 +71,20 @@ def print_domain(domain: Document, console: Console, everything: bool = False) -
         _labelled(console, label, text, "dim")
 
 
-def print_drifts(drifts: Sequence[Document], console: Console) -> None:
+def print_drifts(drifts: Sequence[Document], console: Console, most: int = MOST_DRIFTS) -> None:
+    """Those that stand: what was approved, or came back, is no difference any more."""
+    drifts = standing(drifts)
     if not drifts:
         return
     console.print()
     _say(console, Text("changed since the baseline", style="bold"))
-    for drift in drifts[:MOST_DRIFTS]:
+    for drift in drifts[:most]:
         line = Text(f"{drift['severity']:<9}", style=STYLES.get(drift["severity"], "")).append(safe(drift["what"], LONGEST_TEXT))
         _say(console, line.append(f"  {drift['state']}, first seen {drift['first_seen']}", style="dim"), INDENT // 2)
         for label, text in (("before", drift["before"]), ("after", drift["after"])):
             _labelled(console, label, text or "(not there)", "dim")
-    if len(drifts) > MOST_DRIFTS:
-        _say(console, Text(f"and {len(drifts) - MOST_DRIFTS} more", style="dim"), INDENT // 2)
+    if len(drifts) > most:
+        _say(console, Text(f"and {len(drifts) - most} more", style="dim"), INDENT // 2)
 
 
 def _overview(domains: Sequence[Document]) -> Table:

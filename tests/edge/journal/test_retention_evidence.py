@@ -23,6 +23,7 @@ from monitor.model.facts import (
     Transition,
     Tripped,
     WatchBlind,
+    ZoneLearned,
     ZoneObserved,
 )
 from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Phase, Severity
@@ -170,10 +171,27 @@ async def test_what_a_baseline_was_learned_from_stays(kept: Kept) -> None:
     assert kept.rows("seq") == [1]  # type: ignore[comparison-overlap]
 
 
+async def test_only_the_baseline_that_counts_stays(kept: Kept) -> None:
+    """Each fact that tells of learning holds all of it."""
+    mx = Facet(FacetKind.MX, "shop.test", "good")
+
+    def learned(days: float, domain: str = "shop.test") -> ZoneLearned:
+        return ZoneLearned(ago(days), domain, (mx,))
+
+    old = ZoneObserved(ago(101), "shop.test", Cause.SCHEDULE, (), (), (mx,), learned=True)
+    await kept.journal.append([old, learned(100), learned(99, "other.test"), learned(98), learned(1), replace(old, domain="third.test")])
+    await kept.retire()
+    assert kept.rows("seq") == [3, 5, 6]  # type: ignore[comparison-overlap]
+    await kept.retire(replace(KEEP, max_bytes=1))
+    assert kept.rows("seq") == [3, 5, 6]  # type: ignore[comparison-overlap]
+
+
 def test_every_kind_of_fact_has_a_time() -> None:
     """A new kind must be given one, or the journal grows for ever."""
     from monitor.model.facts import KINDS, ProbeFact
 
     by_probe = {kind for kind, cls in KINDS.items() if cls in ProbeFact.__args__}
     known = {*retention._FLEETING, *retention._TOLD, *retention._INCIDENT, *retention._GATE, *by_probe}
-    assert set(KINDS) - known == {"paused", "resumed", "baselined"}, "what people did by hand stays"
+    assert set(KINDS) - known == {"paused", "resumed", "baselined", "zone_learned"}, (
+        "what people did by hand, and what their zones are meant to be"
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
 from monitor.model.dns import Answer, DnsFailure
-from monitor.model.inspection import KeyAge, Selector
+from monitor.model.inspection import KeyAge, SeenMail, Selector
 from monitor.rules.inspect import dkim_keys
 from monitor.rules.inspect.dkim_keys import CHECKS, judge
 from monitor.rules.inspect.dkim_seen import zone_line
@@ -89,7 +89,7 @@ def test_nothing_known_is_skipped_and_says_how_to_tell() -> None:
 def test_missing_key_names_the_record_to_publish() -> None:
     found = of(1, ROWS[CheckId.DKIM_K1].failing)
     assert found.status is Status.FAIL and found.gravity is Gravity.CRITICAL
-    assert found.publish.startswith(f"{KEY}. 3600 IN TXT ")
+    assert not found.publish and "public half" in found.mend
     assert found.about == KEY
 
 
@@ -258,3 +258,50 @@ def test_hostile_record_is_masked_and_bounded() -> None:
 
 def test_module_says_why() -> None:
     assert all(check.why and check.source and check.title for check in dkim_keys.CHECKS.values())
+
+
+@pytest.mark.parametrize("mails", [(), (delivered(),)])
+@pytest.mark.parametrize("records", [("google-site-verification=x", GOOD), (GOOD, "google-site-verification=x")])
+def test_of_several_records_the_key_is_judged(records: tuple[str, ...], mails: tuple[SeenMail, ...]) -> None:
+    where = world(*mails, dns=at_selector(*records), selectors=S1)
+    assert {number: of(number, where).status for number in (2, 3, 4)} == dict.fromkeys((2, 3, 4), Status.PASS)
+    assert (of(9, where).status, of(9, where).gravity) == (Status.FAIL, Gravity.ERROR)
+
+
+def test_of_several_keys_the_one_that_verifies_is_judged() -> None:
+    weak = at_selector(rsa(1024).record(), GOOD)
+    assert of(4, world(delivered(dns=weak), dns=weak)).status is Status.PASS
+    assert of(4, world(dns=weak, selectors=S1)).status is Status.WARN
+
+
+def test_beside_a_cname_nothing_is_published() -> None:
+    found = of(6, delegated("s1.esp.test", **{"s1.esp.test TXT": [rsa().record("t=y; ")]}))
+    assert found.status is Status.WARN and not found.publish and "the owner of s1.esp.test" in found.mend
+    missing = of(1, delegated("s1.esp.test"))
+    assert not missing.publish and "the owner of s1.esp.test" in missing.mend
+
+
+def test_what_is_published_is_not_masked() -> None:
+    found = of(6, keyed(rsa().record("t=y; n=mail someone@example.com; ")))
+    assert found.status is Status.WARN and "someone@example.com" in found.publish
+
+
+ORGANIZATION = {"_dmarc.shop.test TXT": ["v=DMARC1; p=none; rua=mailto:d@shop.test"]}
+
+
+@pytest.mark.parametrize(
+    "records, fails, status",
+    [
+        (ORGANIZATION, {}, Status.FAIL),
+        ({}, {}, Status.FAIL),
+        ({}, {"_dmarc.orders.shop.test TXT": DnsFailure.TIMEOUT}, Status.FAIL),
+        ({"_dmarc.mail.shop.test TXT": ["v=DMARC1; p=none; psd=n"], **ORGANIZATION}, {}, Status.WARN),
+    ],
+)
+def test_a_sibling_of_the_organization_is_no_third_party(
+    records: dict[str, list[str]], fails: dict[str, DnsFailure], status: Status
+) -> None:
+    dns = replace(DNS.but(**records), fails=fails)
+    sibling = world(delivered(sign(domain="mail.shop.test", selector="gone"), dns), dns=dns)
+    sibling = replace(sibling, subject=replace(sibling.subject, domain="orders.shop.test"))
+    assert of(1, sibling).status is status

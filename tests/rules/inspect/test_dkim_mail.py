@@ -165,9 +165,25 @@ def test_worst_route_speaks_for_a_selector() -> None:
 
 
 def test_results_are_bounded() -> None:
-    mails = tuple(delivered(MESSAGE, route=f"app/{number}") for number in range(50))
+    mails = tuple(delivered(sign(domain=f"d{number}.example"), route=f"app/{number}") for number in range(50))
     found = [result for result in world(*mails).checked(judge) if result.check is CheckId.DKIM_M1]
     assert len(found) == 21 and "30 more" in found[-1].saw
+
+
+def test_one_cause_over_many_routes_is_one_result() -> None:
+    gone = DNS.but(**{f"{KEY} TXT": None})
+    mails = tuple(delivered(dns=gone, route=f"app/{number}") for number in range(13))
+    results = world(*mails, dns=gone).checked(judge)
+    [found] = [result for result in results if result.check is CheckId.DKIM_M2]
+    assert (found.about, found.status) == ("app/0", Status.FAIL)
+    assert "app/1, app/2, app/3 and 9 more routes" in found.saw
+
+
+def test_a_signature_of_the_organization_is_aligned_without_a_dmarc_record() -> None:
+    assert of(1, world(delivered(sign(domain="mail.shop.test")))).status is Status.PASS
+    assert of(1, world(delivered(sign(domain="shop.other.test")))).status is Status.FAIL
+    apart = DNS.but(**{"_dmarc.mail.shop.test TXT": ["v=DMARC1; p=none; psd=n"]})
+    assert of(1, world(delivered(sign(domain="mail.shop.test")), dns=apart)).status is Status.FAIL
 
 
 def test_what_the_mail_says_is_masked() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
 from monitor.model.dns import DnsFailure
-from monitor.model.inspection import Drift, DriftState, Facet, FacetKind, Selector, Subject
-from monitor.rules.inspect.drift import KEPT, MOST, drift, flapping, judge, lessons
+from monitor.model.inspection import LONGEST_BRIEF, Drift, DriftState, Facet, FacetKind, Selector, Subject
+from monitor.rules.inspect.drift import KEPT, MOST, MOST_TIMES, drift, flapping, judge
 from monitor.rules.inspect.facets import Observation, observe
 from tests.rules.inspect.worlds import DOMAIN, NOW, Dns, Row, World, holds
 from tests.rules.inspect.zones import GOOD, KEY, KEY_2048, SUBJECT
@@ -28,8 +28,10 @@ BASELINE = observed(GOOD).facets
 MEANT = replace(SUBJECT, baseline=BASELINE)
 
 
-def later(seconds: float, dns: Dns, known: Sequence[Drift] = (), baseline: Sequence[Facet] = BASELINE) -> tuple[Drift, ...]:
-    return drift(baseline, observed(dns), SUBJECT, known, NOW + seconds)
+def later(
+    seconds: float, dns: Dns, known: Sequence[Drift] = (), baseline: Sequence[Facet] = BASELINE, subject: Subject = SUBJECT
+) -> tuple[Drift, ...]:
+    return drift(baseline, observed(dns, subject), subject, known, NOW + seconds)
 
 
 def gone(name: str) -> Dns:
@@ -163,7 +165,7 @@ def test_back_to_the_baseline() -> None:
     (over,) = later(100, GOOD, first)
     assert over.state is DriftState.REVERTED and not over.stands
     assert later(200, GOOD, (over,)) == (over,), "remembered for some days"
-    assert later(KEPT + 1, GOOD, (over,)) == ()
+    assert later(KEPT + 101, GOOD, (over,)) == ()
 
 
 def test_approved() -> None:
@@ -173,10 +175,42 @@ def test_approved() -> None:
     assert over.state is DriftState.APPROVED
 
 
-def test_a_third_value_is_another_difference() -> None:
+def test_a_third_value_is_the_same_difference() -> None:
     first = later(0, with_("mail.shop.test A", "192.0.2.11"))
-    old, new = later(100, with_("mail.shop.test A", "192.0.2.12"), first)
-    assert (old.state, new.state, new.first_seen) == (DriftState.REVERTED, DriftState.PROPAGATING, NOW + 100)
+    (one,) = later(100, with_("mail.shop.test A", "192.0.2.12"), first)
+    assert (one.state, one.first_seen, one.until) == (DriftState.PROPAGATING, NOW, NOW + TTL)
+    assert (one.after, one.changes) == ("records=192.0.2.12", (NOW, NOW + 100))
+    assert "changed from 192.0.2.10 to 192.0.2.12" in one.what
+
+
+def test_one_that_grows_worse_begins_anew() -> None:
+    """When a key vanished is told, not when it was changed the week before."""
+    first = later(0, with_(f"{S1} TXT", f"v=DKIM1; t=s; p={KEY}"))
+    (one,) = later(90_000, gone(f"{S1} TXT"), first)
+    assert (one.gravity, one.state, one.first_seen) == (CRITICAL, DriftState.PROPAGATING, NOW + 90_000)
+    assert one.changes == (NOW, NOW + 90_000)
+
+
+def test_a_value_that_rotates_is_one_difference_of_bounded_size() -> None:
+    known: tuple[Drift, ...] = ()
+    for look in range(96):
+        hosts = [f"a:h{(look + number) % 40:02}.mail.esp.test" for number in range(9)]
+        zone = with_(SPF, f"v=spf1 ip4:192.0.2.10 {' '.join(f'include:i{look}-{number}.test' for number in range(9))} -all", *hosts)
+        known = later(900.0 * look, zone.but(**{f"i{look}-{n}.test TXT": [f"v=spf1 ip4:10.{look}.{n}.0/24 -all"] for n in range(9)}), known)
+    (one,) = known
+    assert one.first_seen == NOW and len(one.changes) == MOST_TIMES
+    assert flapping(known, NOW + 900.0 * 95) == {(FacetKind.SPF, DOMAIN): MOST_TIMES}
+
+
+def test_a_long_value_is_told_apart_by_its_digest() -> None:
+    old, new = (Facet(FacetKind.SPF, DOMAIN, "x" * 5000 + end) for end in "ab")
+    assert len(old.brief) == LONGEST_BRIEF and old.brief != new.brief
+    assert Facet(FacetKind.SPF, DOMAIN, "short").brief == "short"
+    wide = with_("esp.test TXT", "v=spf1 " + " ".join(f"ip4:198.51.{number}.0/24" for number in range(0, 190, 2)) + " -all")
+    first = later(0, wide)
+    assert len(first[0].after) == LONGEST_BRIEF and later(9, wide, first) == first
+    (over,) = later(10, wide, first, observed(wide).facets)
+    assert over.state is DriftState.APPROVED
 
 
 def test_a_new_selector_is_an_addition_and_other_news_are_learned() -> None:
@@ -187,25 +221,86 @@ def test_a_new_selector_is_an_addition_and_other_news_are_learned() -> None:
     (one,) = drift(BASELINE, found, more, (), NOW)
     assert (one.name, one.gravity, one.what) == ("s2._domainkey.shop.test", WARNING, "selector s2's key record is new")
     assert drift(BASELINE, found, more, (one,), NOW + 9) == (one,)
-    assert lessons(BASELINE, found), "the new address and envelope domain"
-    assert not lessons(BASELINE, observed(GOOD))
 
 
-def test_the_first_baseline_needs_a_complete_look() -> None:
-    assert lessons((), observed(GOOD))
-    assert not lessons((), observed(replace(GOOD, fails={f"{S1} TXT": DnsFailure.TIMEOUT})))
+S2 = "s2._domainkey.shop.test"
+BOTH = replace(SUBJECT, selectors=(*SUBJECT.selectors, Selector(DOMAIN, "s2")))
+TWO = with_(f"{S2} TXT", f"v=DKIM1; p={KEY_2048}")
 
 
-def old(state: DriftState, seconds: float, name: str = S1) -> Drift:
-    return Drift(FacetKind.DKIM, name, "a", "b", CRITICAL, "what", state, NOW - seconds, NOW)
+@pytest.mark.parametrize(
+    ("dns", "words"),
+    [(GOOD, "vanished"), (with_(f"{S2} TXT", "v=DKIM1; p="), "was revoked")],
+    ids=["vanished", "revoked"],
+)
+def test_a_key_in_use_is_missed_although_nobody_approved_it(dns: Dns, words: str) -> None:
+    first = later(0, TWO, subject=BOTH)
+    assert [(one.name, one.gravity) for one in first] == [(S2, WARNING)]
+    last = replace(BOTH, facets=observed(TWO, BOTH).facets)
+    (one,) = later(900, dns, first, subject=last)
+    assert (one.gravity, one.first_seen, one.stands, one.old_ttl) == (CRITICAL, NOW + 900, True, TTL) and words in one.what
+    assert later(1000, dns, (one,), subject=last)[0].stands
+    (back,) = later(2000, TWO, (one,), subject=BOTH)
+    assert (back.gravity, back.stands) == (WARNING, True)
+    (over,) = later(1000, dns, (one,), observed(dns, BOTH).facets, BOTH)
+    assert over.state is DriftState.APPROVED
+
+
+def test_a_retired_key_that_nobody_approved_may_go() -> None:
+    retired = replace(SUBJECT, selectors=(*SUBJECT.selectors, Selector(DOMAIN, "s2", retired=True)))
+    (over,) = later(900, GOOD, later(0, TWO, subject=retired), subject=retired)
+    assert over.state is DriftState.REVERTED
+
+
+def test_a_selector_without_a_key_is_no_difference() -> None:
+    assert later(0, GOOD, subject=BOTH) == ()
+
+
+def test_what_nobody_asks_for_any_more_is_over() -> None:
+    dns = GOOD.but(**{"10.2.0.192.in-addr.arpa PTR": None, f"{S1} TXT": None})
+    first = later(0, dns)
+    assert len(first) == 2
+    elsewhere = replace(SUBJECT, egress=("192.0.2.99",), selectors=())
+    over = later(900, dns, first, subject=elsewhere)
+    assert {one.state for one in over} == {DriftState.REVERTED}
+    assert all(one.what.endswith("(nobody asks for it any more)") for one in over)
+    dark = replace(dns, fails={"10.2.0.192.in-addr.arpa PTR": DnsFailure.TIMEOUT, f"{S1} TXT": DnsFailure.TIMEOUT})
+    assert all(one.stands for one in later(900, dark, first))
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["unknown", "vanished"])
+def test_a_host_whose_mx_is_not_as_it_is_meant_is_not_over(fails: bool) -> None:
+    dns = with_("mx.shop.test A", "192.0.2.66")
+    first = later(0, dns)
+    worse = replace(dns, fails={"shop.test MX": DnsFailure.TIMEOUT}) if fails else dns.but(**{"shop.test MX": None})
+    assert first[0] in later(9, worse, first)
+
+
+def test_the_old_ttl_is_the_largest_that_was_seen() -> None:
+    """When the baseline was learned a cache had counted it down."""
+    counted = tuple(replace(facet, ttl=7) for facet in BASELINE)
+    (one,) = later(0, gone(f"{S1} TXT"), baseline=counted, subject=replace(SUBJECT, facets=BASELINE))
+    assert (one.old_ttl, one.until) == (TTL, NOW + TTL)
+    other = tuple(replace(facet, value="another") for facet in BASELINE)
+    (one,) = later(0, gone(f"{S1} TXT"), baseline=counted, subject=replace(SUBJECT, facets=other))
+    assert one.old_ttl == 7
+
+
+def old(state: DriftState, seconds: float, name: str = S1, *changes: float) -> Drift:
+    return Drift(FacetKind.DKIM, name, "a", "b", CRITICAL, "what", state, NOW - seconds, NOW, changes=tuple(NOW - at for at in changes))
 
 
 def test_flapping() -> None:
     key = (FacetKind.DKIM, S1)
-    there_and_back = [old(DriftState.REVERTED, 7200), old(DriftState.REVERTED, 3600)]
+    there_and_back = [old(DriftState.REVERTED, 3600, S1, 7200, 6000, 3600, 1800)]
     assert flapping(there_and_back, NOW) == {key: 4}
-    assert flapping([*there_and_back[:1], old(DriftState.STANDING, 60)], NOW) == {}
-    assert flapping([old(DriftState.REVERTED, 90_000), *there_and_back[:1]], NOW) == {}, "within a day"
+    assert flapping([old(DriftState.STANDING, 60, S1, 7200, 3600, 60)], NOW) == {}
+    assert flapping([old(DriftState.REVERTED, 3600, S1, 90_000, 6000, 3600, 1800)], NOW) == {}, "within a day"
+    assert flapping([old(DriftState.REVERTED, 3600)], NOW) == {}, "of an older version"
+    known: tuple[Drift, ...] = ()
+    for look, dns in enumerate((gone(f"{S1} TXT"), GOOD, gone(f"{S1} TXT"), GOOD)):
+        known = later(900.0 * look, dns, known)
+    assert flapping(known, NOW + 3600) == {key: 4}
     subject = replace(MEANT, drifts=tuple(there_and_back))
     results = World(GOOD, subject).checked(judge)
     assert (results[0].about, results[0].status) == (f"{S1} (flapping)", Status.WARN) and "4 times" in results[0].saw
@@ -234,6 +329,16 @@ def test_the_finding() -> None:
 
 def test_nothing_to_compare_with() -> None:
     assert [result.status for result in World(GOOD, SUBJECT).checked(judge)] == [Status.SKIP]
+    (one,) = World(replace(GOOD, fails={f"{S1} TXT": DnsFailure.TIMEOUT, "shop.test NS": DnsFailure.TIMEOUT}), SUBJECT).checked(judge)
+    assert one.status is Status.SKIP and f"; {S1}, shop.test NS could not be asked" in one.saw
+
+
+def test_no_facet_is_given_to_publish() -> None:
+    """A facet says what a record means: published, it would be no record."""
+    for dns, *_ in CHANGES:
+        assert all("=" not in result.mend and "mailcanary audit" in result.mend for result in found(dns) if result.mend)
+    (one,) = found(TWO, replace(MEANT, selectors=BOTH.selectors))
+    assert one.mend.endswith("if not, take the key record of s2 out of the zone")
 
 
 def test_a_whole_zone_that_vanished_is_bounded_and_grave_first() -> None:
@@ -245,3 +350,17 @@ def test_a_whole_zone_that_vanished_is_bounded_and_grave_first() -> None:
     results = found(Dns(), subject)
     assert len(results) == 21 and results[0].gravity is CRITICAL and "more differences" in results[-1].saw
     assert len({result.about for result in results}) == len(results)
+
+
+def test_what_to_do_about_a_key_names_nothing_that_nobody_can_know() -> None:
+    (bad,) = [one for one in World(gone(f"{S1} TXT"), MEANT).checked(judge) if one.status is Status.FAIL]
+    assert "bits=" not in bad.mend and not bad.publish
+    assert bad.mend.endswith("if not, put the former key record of s1 back: from the signer's file or the zone's history")
+
+
+def test_what_to_do_about_a_record_that_was_not_there() -> None:
+    meant = replace(MEANT, baseline=tuple(replace(one, value="") if one.name == S1 else one for one in BASELINE))
+    (new,) = [one for one in drift(meant.baseline, observed(GOOD), SUBJECT, (), NOW) if one.name == S1]
+    known = replace(new, gravity=CRITICAL)
+    (bad,) = [one for one in World(GOOD, replace(meant, drifts=(known,))).checked(judge) if one.status is Status.FAIL]
+    assert bad.mend.endswith("if not, take the key record of s1 out of the zone")

@@ -232,3 +232,34 @@ def test_bounded_and_hostile() -> None:
     assert all(char.isprintable() for result in evil for char in result.saw + result.record + result.publish + result.about)
     assert not any("seed@" in result.saw + result.record for result in evil)
     assert World(Dns(), replace(SUBJECT, egress=("nonsense", ""))).checked(judge)
+
+
+OTHER = "192.0.2.11"
+BARE = GOOD.but(**{FOUR_PTR: None, "11.2.0.192.in-addr.arpa PTR": None})
+
+
+def lines(where: World) -> set[str]:
+    return {result.publish for result in where.checked(judge) if result.publish}
+
+
+def test_a_pointer_is_published_only_for_a_name_that_leads_back() -> None:
+    assert lines(world(BARE, egress=(FOUR, OTHER))) == {"10.2.0.192.in-addr.arpa. 3600 IN PTR mta1.shop.test."}
+    assert lines(world(BARE, helo=())) == set()
+    generated = BARE.but(**{"192-0-2-10.dyn.shop.test A": [FOUR]})
+    assert lines(world(generated, helo=("192-0-2-10.dyn.shop.test",))) == set()
+    [first, *_] = [one for one in world(BARE, helo=()).checked(judge) if one.check is CheckId.IP_01]
+    assert "a name of its own" in first.mend
+
+
+def test_two_addresses_with_one_unknown_name_get_words() -> None:
+    nameless = BARE.but(**{"mta1.shop.test A": None, "mta1.shop.test AAAA": None})
+    assert lines(world(nameless, egress=(FOUR, OTHER))) == set()
+    assert lines(world(nameless)) == {f"mta1.shop.test. 3600 IN A {FOUR}"}
+
+
+def test_an_address_record_of_others_is_not_replaced() -> None:
+    assert lines(world(GOOD.but(**{"mta1.shop.test A": ["192.0.2.99"]}))) == set()
+    foreign = GOOD.but(**{FOUR_PTR: ["host.isp.example"]})
+    assert not [line for line in lines(world(foreign)) if line.startswith("host.isp.example")]
+    alias = replace(GOOD.but(**{"mta1.shop.test A": None}), aliases={"mta1.shop.test": "gone.shop.test"})
+    assert lines(world(alias)) == set()

@@ -141,3 +141,13 @@ def test_holds() -> None:
 def test_selectors_elsewhere() -> None:
     subject = replace(SUBJECT, selectors=(Selector("mail.shop.test", "k"),))
     assert (FacetKind.DKIM, "k._domainkey.mail.shop.test") in {facet.key for facet in seen(GOOD, subject).facets}
+
+
+@pytest.mark.parametrize(
+    ("fails", "known", "unanswered"),
+    [({}, True, False), ({"_dmarc.shop.test TXT": DnsFailure.TIMEOUT}, False, True)],
+)
+def test_a_host_of_the_same_organization_is_ours(fails: dict[str, DnsFailure], known: bool, unanswered: bool) -> None:
+    sibling = (FacetKind.ADDRESS, "mail.shop.test")
+    found = seen(replace(GOOD, fails=fails), replace(SUBJECT, domain="orders.shop.test", envelope=()))
+    assert (sibling in {facet.key for facet in found.facets}, sibling in found.unanswered) == (known, unanswered)

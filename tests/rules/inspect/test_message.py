@@ -64,6 +64,37 @@ def test_good_form(raw: bytes) -> None:
     assert result.status is Status.PASS, result.saw
 
 
+RECEIVED = b"Received: from mail.shop.test ([192.0.2.10]) by mx.box.test with ESMTPS id 1; Sun, 22 Nov 2026 12:00:01 +0000\r\n"
+INSIDE = b"Received: from mx.box.test ([10.0.0.1]) by store.box.test with LMTP id 2; Sun, 22 Nov 2026 12:00:02 +0000\r\n"
+BOX = b"X-Box: " + b"x" * 1_200 + b"\r\n"
+FILTERS = b"".join(b"X-Filter-%d: %s\r\n" % (number, b"x" * 500) for number in range(70))
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        BOX + RECEIVED,
+        BOX + INSIDE + BOX + RECEIVED,
+        FILTERS + RECEIVED,
+        b"From mbox\r\n" + BOX + RECEIVED,
+        b"X-Box: a\rb\r\n" + RECEIVED,
+        BOX + b"Received: by store.box.test id 3; Sun, 22 Nov 2026 12:00:02 +0000\r\n",
+    ],
+)
+def test_what_the_receiver_wrote_on_top_is_no_fault_of_the_sender(above: bytes) -> None:
+    (result,) = world(delivered(above + MESSAGE)).checked(judge)
+    assert result.status is Status.PASS, result.saw
+
+
+@pytest.mark.parametrize(
+    ("below", "saw"),
+    [(BOX, "longer than 998"), (FILTERS, "32 KiB"), (b"X-Box: a\rb\r\n", "bare CR"), (RECEIVED + BOX, "longer than 998")],
+)
+def test_what_the_sender_wrote_below_the_border_counts(below: bytes, saw: str) -> None:
+    (result,) = world(delivered(BOX + INSIDE + RECEIVED + below + MESSAGE)).checked(judge)
+    assert result.status is Status.FAIL and saw in result.saw
+
+
 def test_line_ends_of_the_mailbox_are_no_fault_of_the_sender() -> None:
     (result,) = world(delivered(MESSAGE.replace(b"\r\n", b"\n"))).checked(judge)
     assert result.status is Status.INFO

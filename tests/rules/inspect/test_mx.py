@@ -8,7 +8,7 @@ import pytest
 
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
 from monitor.model.dns import DnsFailure
-from monitor.model.inspection import SeenMail, Subject
+from monitor.model.inspection import SeenMail, Selector, Subject
 from monitor.model.mailauth import DeliveredMail, MailProof
 from monitor.model.transport import Endpoint, Reached, ServerKind, TransportSeen
 from monitor.rules.inspect.mx import CHECKS, judge
@@ -215,10 +215,10 @@ def test_a_persons_address_is_masked() -> None:
 
 
 def test_where_reports_go_is_looked_at_too_and_breaks_less() -> None:
-    world = records(**{"_dmarc.shop.test TXT": ["v=DMARC1; p=none; rua=mailto:d@reports.example.com"]})
+    world = records(**{"_dmarc.shop.test TXT": ["v=DMARC1; p=none; rua=mailto:d@reports.shop.test"]})
     found = {result.about: result for result in of(world, CheckId.MX_01)}
-    assert found["reports.example.com"].status is Status.FAIL
-    assert found["reports.example.com"].gravity is Gravity.WARNING
+    assert found["reports.shop.test"].status is Status.FAIL
+    assert found["reports.shop.test"].gravity is Gravity.WARNING
 
 
 def test_where_replies_go_is_looked_at_too() -> None:
@@ -228,3 +228,35 @@ def test_where_replies_go_is_looked_at_too() -> None:
         (DOMAIN, Status.PASS),
         ("help.test", Status.FAIL),
     }
+
+
+@pytest.mark.parametrize(
+    ("spf", "subject", "status"),
+    [
+        ("v=spf1 -all", {}, Status.PASS),
+        ("v=spf1 ip4:192.0.2.1 -all", {}, Status.FAIL),
+        ("v=spf1 -all", {"egress": ("192.0.2.1",)}, Status.FAIL),
+        ("v=spf1 -all", {"envelope": ("bounce.shop.test",)}, Status.FAIL),
+        ("v=spf1 -all", {"selectors": (Selector(DOMAIN, "s1"),)}, Status.FAIL),
+        ("v=spf1 -all", {"observed": (("192.0.2.1", NOW),)}, Status.FAIL),
+    ],
+)
+def test_a_parked_domain_takes_no_mail(spf: str, subject: dict[str, object], status: Status) -> None:
+    parked = mx("0 .", **{"shop.test TXT": [spf]})
+    world = replace(parked, subject=replace(parked.subject, **subject))  # type: ignore[arg-type]
+    [null] = [one for one in of(world, CheckId.MX_02) if one.about == DOMAIN]
+    [found] = [one for one in of(world, CheckId.MX_01) if one.about == DOMAIN]
+    assert null.status is status
+    assert found.status is (Status.PASS if status is Status.PASS else Status.SKIP)
+
+
+def test_whether_a_domain_is_parked_may_be_unknown() -> None:
+    world = mx("0 .")
+    dark = replace(world, dns=replace(world.dns, fails={"shop.test TXT": DnsFailure.SERVFAIL}))
+    assert only(dark, CheckId.MX_02).status is Status.UNKNOWN
+
+
+def test_where_foreign_reports_go_is_told_elsewhere() -> None:
+    rua = "v=DMARC1; p=none; rua=mailto:d@reports.example.com,mailto:d@reports.shop.test"
+    abouts = {one.about for one in of(records(**{"_dmarc.shop.test TXT": [rua]}), CheckId.MX_01)}
+    assert abouts == {DOMAIN, "reports.shop.test"}

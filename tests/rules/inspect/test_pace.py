@@ -6,24 +6,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
 from monitor.model.dns import Answer, DnsFailure, Outcome, Question, RecordType
-from monitor.model.facts import Delivered, DeployMarked, Entry, Fact, InspectionAsked, Judged, Looked, MailProved, ZoneObserved
+from monitor.model.facts import Delivered, DeployMarked, Entry, Fact, InspectionAsked, Judged, Looked, MailProved, ZoneLearned, ZoneObserved
 from monitor.model.incident import DeployPhase
-from monitor.model.inspection import Cause, Drift, DriftState, FacetKind
+from monitor.model.inspection import Cause, Drift, DriftState, Facet, FacetKind
 from monitor.model.instant import Instant
 from monitor.model.mail import AuthResult
 from monitor.model.mailauth import DeliveredMail, DmarcProof, MailProof
 from monitor.model.probe import PathName, ProbeId, Purpose, Route
 from monitor.model.verdict import Reason
 from monitor.rules.inspect import Inspection
-from monitor.rules.inspect.observed import MOST_RESULTS, SPELL_EVERY, observed
+from monitor.rules.inspect.observed import MOST_RESULTS, SPELL_EVERY, observed, written
 from monitor.rules.inspect.pace import BLIND_AGAIN, LEAST_BETWEEN, START_AFTER, Turn, first, following, sooner, unsettled, woken
 from monitor.rules.inspect.unknowns import CONTROL, blindness, hardened, hardens
-from monitor.views.zones import DomainState, Zones
+from monitor.views.zones import MOST_MEANT, DomainState, Zones
 from tests.stages.house import RELAY, policy, seed
 
 SHOP, EVERY = "shop.test", 900.0
@@ -90,8 +91,8 @@ def test_blind_is_tried_again_with_growing_waits(blinded: int, seconds: float) -
     assert turn(seen(0, blind="why"), blinded=blinded) == (seconds, Cause.SCHEDULE)
 
 
-def drifted(first_seen: float, state: DriftState = DriftState.PROPAGATING) -> Drift:
-    return Drift(FacetKind.MX, SHOP, "a", "b", Gravity.WARNING, "what", state, 1_000_000.0 + first_seen, 0.0)
+def drifted(first_seen: float, state: DriftState = DriftState.PROPAGATING, gravity: Gravity = Gravity.CRITICAL) -> Drift:
+    return Drift(FacetKind.MX, SHOP, "a", "b", gravity, "what", state, 1_000_000.0 + first_seen, 0.0)
 
 
 GRAVE = [
@@ -105,6 +106,7 @@ GRAVE = [
     ("a warning", seen(0, result(Status.WARN, Gravity.WARNING)), None, False),
     ("an unknown", seen(0, result(Status.UNKNOWN)), None, False),
     ("a fresh change", seen(10, drifts=(drifted(10),)), state(seen(0)), True),
+    ("a fresh change that is no harm", seen(10, drifts=(drifted(10, gravity=Gravity.WARNING),)), state(seen(0)), False),
     ("a change of old", seen(100, drifts=(drifted(0),)), state(seen(0)), False),
     ("a change that is over", seen(10, drifts=(drifted(10, DriftState.REVERTED),)), state(seen(0)), False),
 ]
@@ -240,6 +242,19 @@ def test_other_answers_are_no_answers_replaced() -> None:
     assert {one.outcome for one in asked if not one.question.name.startswith("b")} == {Outcome.FOUND}
 
 
+def test_the_silence_of_a_named_server_is_its_own() -> None:
+    """The path to it may be closed to us alone."""
+    asked: list[Answer] = []
+    closed = answer("shop.test", DnsFailure.TIMEOUT, RecordType.SOA, server="192.0.2.53")
+
+    def judge(answers: object) -> list[CheckResult]:
+        asked.extend(answers.values())  # type: ignore[attr-defined]
+        return []
+
+    hardened([UNKNOWN], OLD, {one.question: one for one in (ROOT, *BAD, closed)}, judge, 1, at(900))
+    assert closed in asked
+
+
 def test_what_hardens() -> None:
     assert hardens(CheckId.DKIM_K1) and hardens(CheckId.MX_05) and hardens(CheckId.SPF_07)
     assert not any(map(hardens, (CheckId.DKIM_M1, CheckId.AR_01, CheckId.MSG_01, CheckId.DNS_14, CheckId.DMARC_16, CheckId.SPF_15)))
@@ -248,37 +263,110 @@ def test_what_hardens() -> None:
 # --- what is written down --------------------------------------------------------------------------------------------
 
 
-def written(*results: CheckResult, before: DomainState | None = None, seconds: float = 0.0, learned: bool = False) -> ZoneObserved:
+MX = Facet(FacetKind.MX, SHOP, "records=10 mx.shop.test", 3600)
+
+
+def looked(*results: CheckResult, before: DomainState | None = None, seconds: float = 0.0, **more: Any) -> ZoneObserved:
     answers = {one.question: one for one in (ROOT, *GOOD)}
-    return observed(Inspection(SHOP, results, learned=learned), answers, before, lambda _: (), 1, Cause.SCHEDULE, at(seconds))
+    return observed(Inspection(SHOP, results, **more), answers, before, lambda _: (), 1, Cause.SCHEDULE, at(seconds))
+
+
+def kept(*results: CheckResult, before: DomainState | None = None, seconds: float = 0.0, **more: Any) -> ZoneObserved:
+    fact = written(looked(*results, before=before, seconds=seconds, **more), before)[0]
+    assert isinstance(fact, ZoneObserved)
+    return fact
 
 
 def test_findings_in_full_and_what_passed_by_its_id() -> None:
     some = (result(), result(Status.PASS, Gravity.INFO, about="x"), result(Status.PASS, check=CheckId.MX_02), result(Status.SKIP, check=CheckId.MX_03),
             result(Status.PASS, check=CheckId.MX_04), result(Status.INFO, check=CheckId.MX_04, about="y"))  # fmt: skip
-    fact = written(*some)
+    fact = kept(*some)
     assert fact.results == (some[0], some[5]) and fact.passed == (CheckId.MX_02, CheckId.MX_04)
     assert (fact.asked, fact.failed, fact.same) == (5, 0, False)
 
 
 def test_bounded() -> None:
     many = [replace(result(about=f"d{number}"), saw="x" * 5000) for number in range(MOST_RESULTS + 9)]
-    fact = written(*many)
+    fact = kept(*many)
     assert len(fact.results) == MOST_RESULTS and len(fact.results[0].saw) == 2000
 
 
+def test_a_record_to_publish_is_not_cut() -> None:
+    fact = kept(replace(result(), publish="x" * 2001), replace(result(about="y"), publish="x" * 2000))
+    assert [one.publish for one in fact.results] == ["", "x" * 2000]
+
+
 def test_only_changes_are_spelled_out() -> None:
-    before = state(written(result()))
-    again = written(result(), before=before, seconds=900)
+    before = state(kept(result()))
+    again = kept(result(), before=before, seconds=900)
     assert again.same and not again.results and not again.passed
-    assert not written(result(), before=before, seconds=900, learned=True).same
-    assert not written(result(), before=before, seconds=SPELL_EVERY).same
-    assert not written(result(about="z"), before=before, seconds=900).same
-    assert not written(result(), before=state(), seconds=900).same
+    assert not kept(result(), before=before, seconds=SPELL_EVERY).same
+    assert not kept(result(about="z"), before=before, seconds=900).same
+    assert not kept(result(), before=before, seconds=900, unanswered=((FacetKind.MX, SHOP),)).same
+    assert not kept(result(), before=state(), seconds=900).same
+
+
+def test_drifts_that_stay_the_same_are_spelled_out_once() -> None:
+    before = state(kept(result(), drifts=(drifted(0),)))
+    again = kept(result(), before=before, seconds=900, drifts=(drifted(0),))
+    assert again.same and again.unmoved and not again.drifts
+    moved = kept(result(), before=before, seconds=900, drifts=(drifted(0, DriftState.STANDING),))
+    assert moved.same and not moved.unmoved and moved.drifts
+    over = kept(result(), before=before, seconds=900)
+    assert over.same and not over.unmoved and not over.drifts
+
+
+def test_a_finding_that_is_confirmed_and_stays_waits_for_the_schedule() -> None:
+    """What is written down says only that it is the same: that is no end of it."""
+    before = state(kept(result()), replace(kept(result()), at=at(70)))
+    fact = looked(result(), before=before, seconds=900)
+    assert written(fact, before)[0].same and turn(fact, before) == (EVERY, Cause.SCHEDULE)  # type: ignore[union-attr]
+
+
+def test_a_look_too_soon_after_the_first_is_looked_at_again() -> None:
+    before = state(kept(result()))
+    fact = looked(result(), before=before, seconds=30)
+    assert written(fact, before)[0].same and turn(fact, before)[1] is Cause.CONFIRM  # type: ignore[union-attr]
+
+
+PTR = Facet(FacetKind.PTR, "192.0.2.10", "records=mail.shop.test")
+HOST = Facet(FacetKind.ADDRESS, "mx.shop.test", "records=192.0.2.20")
+DARK_KEY = (FacetKind.DKIM, "s1._domainkey.shop.test")
+DARK_MX = (FacetKind.MX, "bounce.shop.test")
+LOOKS = (seen(0), seen(450))
+LESSONS: list[tuple[str, DomainState, tuple[Facet, ...], tuple[tuple[FacetKind, str], ...], tuple[Facet, ...] | None]] = [
+    ("the first look that is complete", state(), (MX, PTR), (), (MX, PTR)),
+    ("one that is not", state(), (MX,), (DARK_KEY,), None),
+    ("the third in a quarter of an hour", state(*LOOKS), (MX,), (DARK_KEY,), (MX,)),
+    ("the second", state(seen(0)), (MX,), (DARK_KEY,), None),
+    ("the third, too soon", state(seen(10), seen(450)), (MX,), (DARK_KEY,), None),
+    ("nothing new", replace(state(), baseline=(MX, PTR)), (replace(MX, value="x"), PTR), (), None),
+    ("what was not known", replace(state(), baseline=(MX,)), (replace(MX, value="x"), PTR), (), (MX, PTR)),
+    ("an address that is not in use any more", replace(state(), baseline=(MX, PTR)), (MX,), (), (MX,)),
+    ("one that did not answer", replace(state(), baseline=(MX, PTR)), (MX,), (PTR.key,), None),
+    ("a selector that is not in use any more", replace(state(), baseline=(MX, Facet(*DARK_KEY, "p=a"))), (MX,), (), None),
+    ("a host of an MX that changed", replace(state(), baseline=(MX, HOST)), (replace(MX, value="x"),), (), None),
+    ("a host of an MX that is unknown", replace(state(), baseline=(MX, HOST)), (MX,), (DARK_MX,), None),
+    ("a host that is no MX", replace(state(), baseline=(MX, HOST)), (MX,), (), (MX,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "facets", "unanswered", "learned"), [row[1:] for row in LESSONS], ids=[row[0] for row in LESSONS])
+def test_what_is_learned(
+    before: DomainState, facets: tuple[Facet, ...], unanswered: tuple[tuple[FacetKind, str], ...], learned: tuple[Facet, ...] | None
+) -> None:
+    facts = written(looked(before=before, seconds=900, facets=facets, unanswered=unanswered), before)
+    assert facts[1:] == (() if learned is None else (ZoneLearned(at(900), SHOP, learned),))
+
+
+def test_a_baseline_is_bounded() -> None:
+    facets = tuple(Facet(FacetKind.PTR, f"192.0.2.{number}", "x") for number in range(MOST_MEANT + 9))
+    (_, learned) = written(looked(facets=facets), None)
+    assert isinstance(learned, ZoneLearned) and len(learned.facets) == MOST_MEANT
 
 
 def test_blind_is_written_without_findings() -> None:
     answers = {one.question: one for one in (DARK, *BAD)}
-    fact = observed(Inspection(SHOP, (result(),)), answers, None, lambda _: (), 1, Cause.DEPLOY, at(0))
+    fact = observed(Inspection(SHOP, (result(),), facets=(MX,)), answers, None, lambda _: (), 1, Cause.DEPLOY, at(0))
     assert "5 of 5 questions failed, the first with timeout" in fact.blind and not fact.results and (fact.asked, fact.failed) == (5, 5)
-    assert CONTROL in answers
+    assert CONTROL in answers and written(fact, None) == (fact,)

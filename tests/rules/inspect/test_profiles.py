@@ -49,7 +49,8 @@ def test_line(profile: Profile, changed: dict[str, Status], expected: str) -> No
 
 
 def test_nothing_was_looked_at() -> None:
-    assert answers([], [Profile.GMAIL]) == (ProviderAnswer(Profile.GMAIL, 0, 0),)
+    (answer,) = answers([], [Profile.GMAIL])
+    assert (answer.passed, answer.asked, answer.untested[0]) == (0, 0, CheckId.SPF_07)
     assert line(ProviderAnswer(Profile.GMAIL, 0, 0)) == "Gmail: nothing to test"
 
 

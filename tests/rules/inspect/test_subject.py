@@ -91,7 +91,7 @@ def test_an_address_that_receivers_cannot_see_is_not_learned(tmp_path: Path, add
 def test_what_was_long_not_seen_is_no_way_to_send_any_more(tmp_path: Path) -> None:
     subject = made(known(tmp_path), *delivered(FRESH_FOR + 1))
     assert (subject.egress, subject.envelope, subject.helo, subject.selectors, subject.mails) == ((), (), (), (), ())
-    assert subject.observed and subject.watched_since is not None
+    assert subject.watched_since is not None
     assert made(known(tmp_path), *delivered(MAIL_FOR - 1)).mails and not made(known(tmp_path), *delivered(MAIL_FOR + 1)).mails
 
 
@@ -136,3 +136,56 @@ def test_what_the_inspection_before_left(tmp_path: Path) -> None:
     fact = ZoneObserved(ago(5), SHOP, Cause.SCHEDULE, (), (), (facet,), keys=(age,), learned=True)
     subject = made(known(tmp_path), fact)
     assert (subject.baseline, subject.facets, subject.keys, subject.drifts, subject.approved) == ((facet,), (facet,), (age,), (), None)
+
+
+# --- what newer mail no longer shows -----------------------------------------------------------------------------------------
+
+
+def sent_with(selector: str, address: str, days: float, route: Route = Route(RELAY, seed(1)), helo: str = "mail.shop.test") -> list[Fact]:  # noqa: B008
+    mail = replace(MAIL, border=Hop(address=address, helo=helo), signatures=(Signature(SHOP, selector, "rsa-sha256"),))
+    return delivered(days * DAY, mail, route)
+
+
+OLD, NEW = ("s1", "192.0.2.10"), ("s2", "192.0.2.11")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "egress", "observed", "selectors"),
+    [
+        (1.9, 0.0, {OLD[1], NEW[1]}, {OLD[1], NEW[1]}, {"s1": False, "s2": False}),  # they take turns
+        (2.1, 0.0, {NEW[1]}, {OLD[1], NEW[1]}, {"s1": True, "s2": False}),
+        (6.9, 0.0, {NEW[1]}, {OLD[1], NEW[1]}, {"s1": True, "s2": False}),
+        (7.1, 0.0, {NEW[1]}, {NEW[1]}, {"s2": False}),
+        (9.0, 8.0, {OLD[1], NEW[1]}, {OLD[1], NEW[1]}, {"s1": False, "s2": False}),  # no mail for a week: as it was then
+        (13.0, 9.0, {NEW[1]}, {NEW[1]}, {"s2": False}),
+    ],
+)
+def test_a_rotation_or_a_move(
+    tmp_path: Path, old: float, new: float, egress: set[str], observed: set[str], selectors: dict[str, bool]
+) -> None:
+    subject = made(known(tmp_path), *sent_with(*OLD, old, helo="old.shop.test"), *sent_with(*NEW, new))
+    assert (set(subject.egress), {address for address, _ in subject.observed}) == (egress, observed)
+    assert {one.name: one.retired for one in subject.selectors} == selectors
+    assert set(subject.helo) == ({"old.shop.test", "mail.shop.test"} if OLD[1] in egress else {"mail.shop.test"})
+
+
+def test_a_path_that_rests_keeps_what_its_latest_mail_showed(tmp_path: Path) -> None:
+    resting = sent_with(*OLD, 8.0, Route(PathName("app"), seed(1)))
+    both = known(tmp_path)
+    both = replace(both, paths={**both.paths, PathName("app"): both.paths[RELAY]})
+    assert set(made(both, *resting, *sent_with(*NEW, 0.0)).egress) == {OLD[1], NEW[1]}
+    assert {one.name: one.retired for one in made(both, *resting, *sent_with(*NEW, 0.0)).selectors} == {"s1": False, "s2": False}
+    assert made(known(tmp_path), *resting, *sent_with(*NEW, 0.0)).egress == (NEW[1],), "a path that is gone rests no more"
+
+
+def test_an_author_domain_that_sends_nothing_now_is_not_measured_by_another(tmp_path: Path) -> None:
+    both = known(tmp_path, domains={SHOP: {}})
+    quiet = replace(MAIL, author_domains=("eu.shop.test",), border=Hop(address=OLD[1]))
+    assert set(made(both, *delivered(5 * DAY, quiet), *sent_with(*NEW, 0.0)).egress) == {OLD[1], NEW[1]}
+
+
+def test_what_is_declared_is_known_however_long_it_was_not_seen(tmp_path: Path) -> None:
+    told = known(tmp_path, domains={SHOP: {"egress": [NEW[1], OLD[1]]}})
+    assert {address for address, _ in made(told, *sent_with(*OLD, 40.0), *sent_with(*NEW, 0.0)).observed} == {OLD[1], NEW[1]}
+    moved = known(tmp_path, domains={SHOP: {"egress": [NEW[1]]}})
+    assert {address for address, _ in made(moved, *sent_with(*OLD, 8.0), *sent_with(*NEW, 0.0)).observed} == {NEW[1]}

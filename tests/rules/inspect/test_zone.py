@@ -247,6 +247,21 @@ def test_a_target_that_nobody_can_ask_is_unknown() -> None:
     assert said(world(dns), CheckId.DNS_06)["mx1.shop.test"] is Status.UNKNOWN
 
 
+def test_no_private_address_is_asked_because_a_strangers_zone_names_it() -> None:
+    stranger = {"example.com SOA": [SOA], "com SOA": [SOA], "com NS": ["ns.test"], "example.com NS": ["ns.example.com"]}
+    dns = ZONE.but(
+        **{**stranger, "ns.example.com A": ["10.0.0.1"], "host.example.com A": ["192.0.2.9"], "shop.test MX": ["1 a.example.com"]}
+    )
+    asked: set[str] = set()
+    watched = replace(
+        dns, aliases={"a.example.com": "host.example.com"}, changed=lambda answer: asked.add(answer.question.server) or answer
+    )
+    world(watched).checked(judge)
+    assert "192.0.2.1" in asked and "10.0.0.1" not in asked
+    world(watched, private_addresses=True).checked(judge)
+    assert "10.0.0.1" in asked
+
+
 # DNS-07
 
 
@@ -319,3 +334,46 @@ def test_a_wildcard_mx_is_worth_knowing() -> None:
 def test_a_name_without_a_zone_of_its_own_exists_all_the_same() -> None:
     found = said(world(ZONE, domain="mx1.shop.test", envelope=("nothing.shop.test",)), CheckId.DNS_11)
     assert found == {"mx1.shop.test": Status.PASS, "nothing.shop.test": Status.FAIL}
+
+
+def test_a_name_that_is_missing_is_published_in_the_zone_that_it_lies_in() -> None:
+    [gone] = [one for one in of(world(ZONE, envelope=("nothing.shop.test",)), CheckId.DNS_11) if one.is_bad]
+    assert gone.mend == "publish nothing.shop.test in the zone shop.test"
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "status", "gravity"),
+    [
+        (86_400, 80_000, Status.PASS, Gravity.INFO),
+        (86_400, 30_000, Status.PASS, Gravity.INFO),
+        (86_400, 20_000, Status.FAIL, Gravity.ERROR),
+        (86_400, -60, Status.FAIL, Gravity.CRITICAL),
+        (6 * 86_400, 2 * 86_400, Status.PASS, Gravity.INFO),
+        (8 * 86_400, 2.5 * 86_400, Status.FAIL, Gravity.ERROR),
+        (30 * 86_400, 3_600, Status.FAIL, Gravity.CRITICAL),
+    ],
+)
+def test_signatures_made_on_the_fly_are_judged_by_their_own_life(life: float, left: float, status: Status, gravity: Gravity) -> None:
+    def brief(answer: Answer) -> Answer:
+        return replace(answer, authentic=True, signed_from=NOW + left - life, signed_until=NOW + left)
+
+    result = only(world(replace(SIGNED, changed=brief)), CheckId.DNS_08)
+    assert (result.status, result.gravity) == (status, gravity)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "records", "status"),
+    [
+        ((), ("v=DKIM1; p=",), Status.PASS),
+        ((), ("v=DKIM1; p=", "x"), Status.WARN),
+        ((Selector(DOMAIN, "s1"),), ("v=DKIM1; p=",), Status.WARN),
+    ],
+)
+def test_a_parked_domain_may_revoke_all_keys(selectors: tuple[Selector, ...], records: tuple[str, ...], status: Status) -> None:
+    def wild(answer: Answer) -> Answer:
+        name, kind = answer.question.name, answer.question.rtype
+        revoked = name.endswith("._domainkey.shop.test") and name.startswith("mc-") and kind is RecordType.TXT
+        return replace(answer, outcome=answer.outcome.FOUND, records=records) if revoked else answer
+
+    found = said(world(replace(ZONE, changed=wild), selectors=selectors), CheckId.DNS_10)
+    assert found["*._domainkey.shop.test TXT"] is status

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.model.dns import Answer, DnsFailure, Outcome, Question
+from monitor.model.dns import Answer, DnsFailure, Outcome, Question, RecordType
 from monitor.model.mail import AuthResult
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth.spf import Evaluation, check_host, flatten
+from monitor.rules.mailauth.spf.flat import MOST_TERMS
 from monitor.rules.mailauth.spf.macro import Client, expand_name, expand_text
 from monitor.rules.mailauth.spf.record import Kind, Malformed, is_spf, macro_string, parse
 
@@ -142,3 +143,41 @@ def test_a_text_of_an_explanation_is_bounded() -> None:
 def test_many_addresses() -> None:
     world = {("d0.test", "TXT"): ["v=spf1 a/0 -all"], ("d0.test", "A"): [f"10.0.{high}.{low}" for high in range(16) for low in range(256)]}
     assert drive(world, "192.0.2.1")[0].result is AuthResult.PASS
+
+
+class Counting(Lookup):
+    """How often something was asked for."""
+
+    count = 0
+
+    def ask(self, name: str, rtype: RecordType, server: str = "", *, tcp: bool = False) -> Answer:
+        self.count += 1
+        return super().ask(name, rtype, server, tcp=tcp)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("fan", ["include:n{}.test", "redirect=n{}.test", "mx:h.test/{} a:h.test/{}"])
+def test_a_record_is_flattened_once(fan: str) -> None:
+    """Records that name each other many times: 30 ** 5 visits otherwise."""
+    texts = {f"n{level}.test": "v=spf1 " + f"{fan.replace('{}', str(level + 1))} " * 30 + "-all" for level in range(12)}
+    answers = {
+        Question(name, RecordType.TXT): Answer(Question(name, RecordType.TXT), Outcome.FOUND, (text,)) for name, text in texts.items()
+    }
+    hosts = tuple(f"10.{high}.{low}.1" for high in range(2) for low in range(5))
+    for question, found in ((Question("h.test", RecordType.A), hosts), (Question("h.test", RecordType.MX), ("10 h.test",) * 10)):
+        answers[question] = Answer(question, Outcome.FOUND, found)
+    lookup = Counting(answers, closed=True)
+    flatten(lookup, "n0.test")
+    assert lookup.count <= 100
+
+
+@pytest.mark.timeout(20)
+def test_the_terms_of_a_flat_record_are_bounded() -> None:
+    text = "v=spf1 " + " ".join(f"include:n{number}.test" for number in range(100))
+    far = "v=spf1 " + " ".join(f"ip4:10.{number}.0.1" for number in range(20)) + " -ip4:192.0.2.1" * 200
+    names = {"top.test": text, **{f"n{number}.test": far for number in range(100)}}
+    answers = {
+        Question(name, RecordType.TXT): Answer(Question(name, RecordType.TXT), Outcome.FOUND, (said,)) for name, said in names.items()
+    }
+    found = flatten(Lookup(answers, closed=True), "top.test")
+    assert len(found.sources) <= 500 and f"more than {MOST_TERMS} terms" in found.opaque

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from monitor.model.checks import CheckId, CheckResult, Gravity
 from monitor.model.dns import Outcome
@@ -40,7 +41,7 @@ def _all(scene: Scene, found: list[KeyAt]) -> Iterator[CheckResult]:
         if at.key is None:
             yield from _untested(scene, at)
             continue
-        record = plain(at.answer.records[0])[:500]
+        record = plain(at.record)[:500]
         yield _syntax(at, at.key, record)
         yield _revoked(at, at.key, record)
         yield _strength(at, at.key, record)
@@ -82,7 +83,7 @@ def _exists(at: KeyAt) -> CheckResult:
     check = CHECKS[CheckId.DKIM_K1]
     match at.answer.outcome:
         case Outcome.FOUND:
-            return check.passed(at.name, f"there is a key record, TTL {at.answer.ttl}", plain(at.answer.records[0])[:500])
+            return check.passed(at.name, f"there is a key record, TTL {at.answer.ttl}", plain(at.record)[:500])
         case Outcome.FAILED:
             return check.unknown(at.name, _failed(at))
         case Outcome.NXDOMAIN | Outcome.NODATA:
@@ -91,8 +92,9 @@ def _exists(at: KeyAt) -> CheckResult:
             saw = "the name does not exist" if at.answer.outcome is Outcome.NXDOMAIN else "the name has no TXT record"
             used = " though delivered mail is signed with it" if at.signatures else ""
             mend = "publish the public half of the key that the mail system signs with, or take the selector out of use"
-            publish = zone_line(at.name, "v=DKIM1; k=rsa; p=PUBLIC-KEY-OF-THE-SIGNER")
-            return _bad(CheckId.DKIM_K1, at, saw + used, mend=mend, publish=publish)
+            if at.answer.chain:
+                mend = f"the selector is a CNAME: the owner of {plain(at.answer.chain[-1])} has to publish the key there"
+            return _bad(CheckId.DKIM_K1, at, saw + used, mend=mend)
 
 
 def _syntax(at: KeyAt, key: dkim.Key, record: str) -> CheckResult:
@@ -137,9 +139,18 @@ def _testing(scene: Scene, at: KeyAt, key: dkim.Key, record: str) -> CheckResult
     days = (scene.subject.now - since) / DAY if since is not None else 0.0
     saw = "t=y: the domain says that it only tests DKIM" + (f", for {days:.0f} days now" if days >= 1 else "")
     grave = days > TESTING_DAYS and at.grave
-    publish = zone_line(at.name, _without_testing(at.answer.records[0]))
     mend = "publish the record without y in t="
+    if at.answer.chain:
+        mend = f"the selector is a CNAME: the owner of {plain(at.answer.chain[-1])} has to take y out of t="
+    publish = "" if at.answer.chain else _untested_line(at, key)
     return check.warned(at.name, saw, record, mend, publish, Gravity.ERROR if grave else Gravity.WARNING)
+
+
+def _untested_line(at: KeyAt, key: dkim.Key) -> str:
+    """Nothing where the record cannot be given exactly, or would not mend it."""
+    text = _without_testing(at.record)
+    exact = text.isascii() and text.isprintable() and dkim.read_key(text) == replace(key, testing=False)
+    return zone_line(at.name, text) if exact else ""
 
 
 def _without_testing(record: str) -> str:
@@ -152,7 +163,7 @@ def _without_testing(record: str) -> str:
                 continue
             tag = f" t={':'.join(flags)}"
         kept.append(tag)
-    return plain(";".join(kept))[:4000]
+    return ";".join(kept)
 
 
 def _strict(at: KeyAt, key: dkim.Key, record: str) -> CheckResult:

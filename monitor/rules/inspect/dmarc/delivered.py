@@ -8,6 +8,7 @@ from monitor.model.checks import CheckId, CheckResult
 from monitor.model.inspection import SeenMail
 from monitor.model.mail import AuthResult
 from monitor.rules.inspect.dmarc.catalogue import CHECKS
+from monitor.rules.inspect.routes import together
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zonefile import shown
 from monitor.rules.mailauth.receiver import word
@@ -18,14 +19,14 @@ _UNSURE = (AuthResult.TEMPERROR, AuthResult.ABSENT)
 
 
 def judge(scene: Scene) -> Iterator[CheckResult]:
-    mails = scene.subject.mails
-    for check in (CHECKS[CheckId.DMARC_10], CHECKS[CheckId.DMARC_11]):
+    mails = {mail.route: mail for mail in scene.subject.mails}
+    for check, judged in ((CHECKS[CheckId.DMARC_10], _passes), (CHECKS[CheckId.DMARC_11], _agrees)):
         if not mails:
             yield check.skipped(scene.subject.domain, "no delivered mail has been seen yet")
-        for seen in {mail.route: mail for mail in mails[:_MOST]}.values():
-            yield _passes(seen) if check.id is CheckId.DMARC_10 else _agrees(seen)
-        if len(mails) > _MOST:
-            yield check.noted(scene.subject.domain, f"{len(mails) - _MOST} more routes are not judged here")
+        results = list(together(map(judged, mails.values()), mails))
+        yield from results[:_MOST]
+        if (more := len(results) - _MOST) > 0:
+            yield check.noted("more", f"{more} more are not shown")
 
 
 def _passes(seen: SeenMail) -> CheckResult:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.model.checks import CheckId, CheckResult, Gravity
-from monitor.model.dns import DnsFailure
+from monitor.model.checks import CheckId, CheckResult
 from monitor.rules.inspect.dmarc.catalogue import CHECKS
-from monitor.rules.inspect.dmarc.published import certain, mended, own_steps
+from monitor.rules.inspect.dmarc.mending import Proposals, certain, identifiers, offered, own_steps, parting
 from monitor.rules.inspect.scene import Scene
-from monitor.rules.inspect.zonefile import shown, txt_line
+from monitor.rules.inspect.zonefile import shown
 from monitor.rules.mailauth.dmarc import Walk, walk
 
-_MOST_DOMAINS = 20
 
-
-def judge(scene: Scene, path: Walk) -> Iterator[CheckResult]:
-    yield from _drifts(scene, path)
-    yield from _suffix(scene, path)
+def judge(scene: Scene, path: Walk, offers: Proposals) -> Iterator[CheckResult]:
+    yield from _drifts(scene, offers)
+    yield from _suffix(scene, path, offers)
     yield _answered(path)
 
 
-def _drifts(scene: Scene, path: Walk) -> Iterator[CheckResult]:
+def _drifts(scene: Scene, offers: Proposals) -> Iterator[CheckResult]:
     check = CHECKS[CheckId.DMARC_12]
-    for domain in _identifiers(scene):
+    for domain in identifiers(scene):
         steps = walk(scene.lookup, domain)
         listed = scene.suffixes.registrable(domain) or domain
         if steps.unknown:
@@ -33,24 +30,32 @@ def _drifts(scene: Scene, path: Walk) -> Iterator[CheckResult]:
         elif steps.organizational == listed:
             yield check.passed(domain, f"the organizational domain is {listed} either way")
         else:
-            record = (steps.at(listed) or steps.found[-1]).record
-            publish = txt_line(f"_dmarc.{listed}", mended(record, psd="n")) if record else ""
-            yield check.warned(
-                domain,
+            saw = (
                 f"receivers that walk the tree (RFC 9989) see {steps.organizational} as its organizational domain, "
-                f"those with a public suffix list (RFC 7489) see {listed}",
-                mend=f"publish a record with psd=n at {listed}, so that both agree",
-                publish=publish,
+                f"those with a public suffix list (RFC 7489) see {listed}"
             )
+            yield check.warned(domain, saw, mend=_together(scene, offers, domain, listed), publish=_line(scene, offers, domain, listed))
 
 
-def _identifiers(scene: Scene) -> tuple[str, ...]:
-    """The domains whose alignment matters."""
-    signed = (selector.domain for selector in scene.subject.selectors if not selector.retired)
-    return tuple(dict.fromkeys((scene.subject.domain, *scene.subject.envelope, *signed)))[:_MOST_DOMAINS]
+def _together(scene: Scene, offers: Proposals, domain: str, listed: str) -> str:
+    step = parting(scene, domain)
+    if step is None or step.domain == listed:
+        words = f"publish a record with psd=n at {listed}, so that both agree"
+        return offered(offers, step).mend(words) if step is not None else words
+    return offered(offers, step).mend(f"remove psd= at {step.name}, and publish a record with psd=n at {listed}, so that both agree")
 
 
-def _suffix(scene: Scene, path: Walk) -> Iterator[CheckResult]:
+def _line(scene: Scene, offers: Proposals, domain: str, listed: str) -> str:
+    """Only where this one line brings them together."""
+    step = parting(scene, domain)
+    if step is None:
+        return ""
+    top = walk(scene.lookup, listed).at(listed)
+    agrees = top is not None and top.record is not None and top.record.suffix != "y"
+    return offered(offers, step).publish(step.domain == listed or agrees)
+
+
+def _suffix(scene: Scene, path: Walk, offers: Proposals) -> Iterator[CheckResult]:
     check, step = CHECKS[CheckId.DMARC_13], certain(path)
     about = f"_dmarc.{path.domain}"
     if isinstance(step, str):
@@ -66,16 +71,16 @@ def _suffix(scene: Scene, path: Walk) -> Iterator[CheckResult]:
                 one.name,
                 f"psd=y, but {one.domain} is no public suffix: nothing below it is aligned with it",
                 shown(one.record.text),
-                "remove psd=y",
-                txt_line(one.name, mended(one.record, psd="n")),
+                offered(offers, one).mend("remove psd=y"),
+                offered(offers, one).publish(),
             )
         elif one.record is not None:
             yield check.warned(
                 one.name,
                 f"psd=n makes {one.domain} an organization of its own within {scene.suffixes.registrable(one.domain)}",
                 shown(one.record.text),
-                "remove psd=n, unless that is meant",
-                txt_line(one.name, mended(one.record, psd="")),
+                offered(offers, one).mend("remove psd=n, unless that is meant"),
+                offered(offers, one).publish(),
             )
     if not wrong:
         text = shown(step.record.text) if step.record else ""
@@ -90,13 +95,9 @@ def _misplaced(scene: Scene, domain: str, suffix: str) -> bool:
 
 def _answered(path: Walk) -> CheckResult:
     check = CHECKS[CheckId.DMARC_16]
-    if bogus := next((step for step in path.steps if step.answer.failure is DnsFailure.BOGUS), None):
-        return check.failed(
-            path.domain,
-            f"{bogus.name} is bogus: receivers that validate DNSSEC cannot read the policy, and give no verdict",
-            mend="repair the signatures of the zone (DNS-08)",
-            gravity=Gravity.ERROR,
-        )
     if path.unknown:
         return check.unknown(path.domain, f"no answer, so no verdict: {path.unknown}")
+    if patchy := [step for step in path.steps if step.answer.resolvers_failed]:
+        saw = f"{patchy[0].name}: {patchy[0].answer.resolvers_failed} of our resolvers gave no answer"
+        return check.warned(path.domain, saw, mend="see whether the servers of the zone answer everybody (DNS-02)")
     return check.passed(path.domain, f"all {len(path.steps)} names answered")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.model.checks import CheckId, CheckResult, Gravity
-from monitor.model.dns import Answer, RecordType, mx_of
+from monitor.model.dns import Answer, RecordType
 from monitor.rules.inspect.dmarc.catalogue import CHECKS
-from monitor.rules.inspect.dmarc.published import certain, mended
+from monitor.rules.inspect.dmarc.mending import Proposals, certain, offered, takes_mail
+from monitor.rules.inspect.parked import parked
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zonefile import shown, txt_line
-from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth.dmarc import Record, ReportUri, Step, Walk, aligned, parse, report_uri
 from monitor.rules.mailauth.dmarc.record import looks_like
 
@@ -18,7 +18,7 @@ _MOST_HOSTS = 10
 _READ_BY_ALL = 2  # destinations that a reporter has to serve (RFC 9990)
 
 
-def judge(scene: Scene, path: Walk) -> Iterator[CheckResult]:
+def judge(scene: Scene, path: Walk, offers: Proposals) -> Iterator[CheckResult]:
     step = certain(path)
     for check in (CHECKS[CheckId.DMARC_08], CHECKS[CheckId.DMARC_09]):
         if isinstance(step, str):
@@ -26,7 +26,7 @@ def judge(scene: Scene, path: Walk) -> Iterator[CheckResult]:
         elif step is None or step.record is None:
             yield check.skipped(f"_dmarc.{path.domain}", "there is no record")
         elif check.id is CheckId.DMARC_08:
-            yield _aggregate(scene, path, step, step.record)
+            yield _aggregate(scene, step, step.record, offers)
         else:
             yield from _consent(scene, step, step.record)
 
@@ -37,28 +37,28 @@ def hosts(record: Record | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uri.host for uri in uris if uri.mailto and not uri.fault))[:_MOST_HOSTS]
 
 
-def _aggregate(scene: Scene, path: Walk, step: Step, record: Record) -> CheckResult:
-    check = CHECKS[CheckId.DMARC_08]
-    uris = [report_uri(uri) for uri in record.aggregate]
-    text = shown(record.text)
-    wanted = txt_line(step.name, mended(record, rua=f"mailto:dmarc-reports@{path.domain}"))
+def _aggregate(scene: Scene, step: Step, record: Record, offers: Proposals) -> CheckResult:
+    check, offer = CHECKS[CheckId.DMARC_08], offered(offers, step)
+    uris, text = [report_uri(uri) for uri in record.aggregate], shown(record.text)
     if not uris:
-        return check.warned(step.name, "there is no rua: nobody reports to you", text, "add rua=mailto:...", wanted)
-    valid = [uri for uri in uris if not uri.fault]
-    if not valid:
-        repaired = mended(record)
-        publish = txt_line(step.name, repaired) if "rua=" in repaired else wanted
-        return check.failed(step.name, shown("; ".join(uri.fault for uri in uris)), text, "give it a valid mailto: address", publish)
-    states = {host: _takes_mail(scene.lookup, host) for host in hosts(record)}
+        saw = "there is no rua: nobody reports to you"
+        if parked(scene):
+            return check.noted(step.name, f"{saw}; the domain sends nothing", text)
+        return check.warned(step.name, saw, text, offer.mend("create a mailbox for the reports, and add it as rua=mailto:"))
+    after = [report_uri(uri) for uri in offer.record.aggregate] if offer.record else []
+    publish = offer.publish(bool(after) and not _oddities(after) and all(takes_mail(scene.lookup, uri.host) for uri in after))
+    if all(uri.fault for uri in uris):
+        mend = offer.mend("give it a valid mailto: address, of a mailbox that exists")
+        return check.failed(step.name, shown("; ".join(uri.fault for uri in uris)), text, mend, publish)
+    states = {host: takes_mail(scene.lookup, host) for host in hosts(record)}
     if deaf := [host for host, takes in states.items() if takes is False]:
-        gravity = Gravity.WARNING
-        return check.failed(
-            step.name, f"{', '.join(deaf)} takes no mail: no MX and no address, or a null MX", text, "report elsewhere", "", gravity
-        )
+        saw = f"{', '.join(deaf)} takes no mail: no MX and no address, or a null MX"
+        return check.failed(step.name, saw, text, offer.mend("report elsewhere"), "", Gravity.WARNING)
     if unknown := [host for host, takes in states.items() if takes is None]:
         return check.unknown(step.name, f"whether {', '.join(unknown)} takes mail could not be found out")
     if odd := _oddities(uris):
-        return check.warned(step.name, shown(odd), text, "tidy rua=", txt_line(step.name, mended(record)))
+        few = "" if publish else f" and keep {_READ_BY_ALL} destinations"
+        return check.warned(step.name, shown(odd), text, offer.mend(f"tidy rua={few}"), publish)
     return check.passed(step.name, f"reports go to {', '.join(states)}", text)
 
 
@@ -69,17 +69,6 @@ def _oddities(uris: list[ReportUri]) -> str:
     if any(uri.size for uri in uris):
         parts.append("a size limit (!10m), which is obsolete")
     return "; ".join(parts)
-
-
-def _takes_mail(lookup: Lookup, host: str) -> bool | None:
-    mx, addresses = lookup.ask(host, RecordType.MX), [lookup.ask(host, kind) for kind in (RecordType.A, RecordType.AAAA)]
-    if mx.found:
-        return any(mx_of(record)[1] != "." for record in mx.records)
-    if mx.failed:
-        return None
-    if any(answer.found for answer in addresses):
-        return True
-    return None if any(answer.failed for answer in addresses) else False
 
 
 def _consent(scene: Scene, step: Step, record: Record) -> Iterator[CheckResult]:
@@ -108,6 +97,8 @@ def _consent(scene: Scene, step: Step, record: Record) -> Iterator[CheckResult]:
 def _agreed(name: str, host: str, answer: Answer) -> CheckResult:
     check = CHECKS[CheckId.DMARC_09]
     publish, mend = txt_line(name, "v=DMARC1"), f"whoever runs {host} has to publish this, or reports have to go elsewhere"
+    if answer.chain:
+        publish, mend = "", f"the owner of {answer.chain[-1]} has to publish v=DMARC1 there, or reports have to go elsewhere"
     if answer.failed:
         return check.unknown(name, f"no answer: {answer.detail}")
     records = [text for text in answer.records if looks_like(text)]

@@ -22,7 +22,7 @@ def judge(scene: Scene) -> Iterator[CheckResult]:
     names = sights(scene)
     told: dict[CheckId, set[str]] = {}
     left: dict[CheckId, list[CheckResult]] = {}
-    for result in chain(published.judge(scene, names), budget.judge(names), sending.judge(scene, names), mail.judge(scene, names)):
+    for result in chain(published.judge(scene, names), budget.judge(names), sending.judge(scene, names), mail.judge(scene)):
         abouts = told.setdefault(result.check, set())
         if result.about in abouts:
             continue

@@ -10,14 +10,16 @@ from monitor.model.checks import CheckId, CheckResult, Gravity
 from monitor.model.dns import RecordType
 from monitor.model.mail import AuthResult
 from monitor.rules.inspect.spf.catalogue import CHECKS
-from monitor.rules.inspect.spf.sight import STRANGERS, Sight, missing
+from monitor.rules.inspect.spf.proposal import STRANGERS, authorising, fixed_leaves, missing
+from monitor.rules.inspect.spf.sight import Sight
 from monitor.rules.inspect.zonefile import shown
 from monitor.rules.mailauth.spf import Evaluation, Node, flatten
-from monitor.rules.mailauth.spf.evaluate import MOST_LOOKUPS, MOST_VOIDS
+from monitor.rules.mailauth.spf.evaluate import MOST_EXCHANGES, MOST_LOOKUPS, MOST_VOIDS, exchanges
 from monitor.rules.mailauth.spf.record import Kind
 
 _CLOSE: Final = 8  # DNS terms from which on it is warned
 _SLOW, _TOO_SLOW = 5.0, 20.0  # seconds
+_MOST_MENDS: Final = 5  # void terms for which it is said what to do
 _PROVIDERS: Final = (  # whose networks are as broad as they are, and who let only their own customers' domains out
     "google.com",
     "outlook.com",
@@ -51,9 +53,10 @@ def _terms(sight: Sight) -> Iterator[CheckResult]:
     cost = ", ".join(f"{shown(node.term)} {node.lookups}" for node in branches[:12])
     saw = f"{count} DNS terms{': ' + cost if cost else ''}"
     if count > MOST_LOOKUPS:
-        dearest = shown(branches[0].term) if branches else ""
-        mend = f"Bring it down to {MOST_LOOKUPS}: {dearest} costs most. Replace a and mx by ip4 and ip6, drop senders that are not used."
-        yield check.failed(sight.name, saw, shown(sight.text), mend)
+        dearer = branches and all(node.lookups < branches[0].lookups for node in branches[1:])
+        dearest = f": {shown(branches[0].term)} costs most" if dearer else ""
+        mend = f"Bring it down to {MOST_LOOKUPS}{dearest}. Replace a and mx by ip4 and ip6, drop senders that are not used."
+        yield check.failed(sight.name, saw, shown(sight.text), mend, sight.publish)
     elif sight.gap:
         yield check.unknown(sight.name, f"at least {saw}; {sight.gap}")
     elif count >= _CLOSE:
@@ -67,21 +70,37 @@ def _terms(sight: Sight) -> Iterator[CheckResult]:
 def _voids(sight: Sight) -> Iterator[CheckResult]:
     """Those of the terms that ask the same for everybody, and those that our own addresses meet."""
     check = CHECKS[CheckId.SPF_05]
-    leaves = [node for node in sight.nodes if node.kind in (Kind.A, Kind.MX) and "%" not in node.term]
+    own = max((sight.evaluation(address) for address in sight.egress), key=lambda evaluation: evaluation.voids, default=None)
+    leaves = list(fixed_leaves(sight.tree))
     void = [node for node in leaves if node.voids]
-    own = max((sight.evaluation(address).voids for address in sight.egress), default=0)
-    count = max(sum(node.voids for node in void), own)
-    dark = sight.gap or next((missing(node) for node in leaves if missing(node)), "")
-    saw = f"{count} void lookups{': ' + ', '.join(dict.fromkeys(shown(node.term) for node in void)) if void else ''}"
-    mend = "Take away the terms whose names have no records."
+    count = sum(node.voids for node in void)
+    if own is not None and own.voids > count:
+        count, void = own.voids, [node for node in fixed_leaves(own.tree) if node.voids]
+    dark = sight.gap or next((shown(missing(node)) for node in leaves if missing(node)), "")
+    void = list({node.term: node for node in void}.values())
+    saw = f"{count} void lookups{': ' + ', '.join(shown(node.term) for node in void) if void else ''}"
+    mend = " ".join(_filled(sight, node) for node in void[:_MOST_MENDS]) or "Take away the terms whose names have no records."
     if count > MOST_VOIDS:
-        yield check.failed(sight.name, f"{saw}; {MOST_VOIDS} are allowed", shown(sight.text), mend)
+        yield check.failed(sight.name, f"{saw}; {MOST_VOIDS} are allowed", shown(sight.text), mend, sight.publish)
     elif dark:
         yield check.unknown(sight.name, f"at least {saw}; {dark}")
     elif count:
         yield check.warned(sight.name, f"{saw}; {MOST_VOIDS} are allowed", shown(sight.text), mend)
     else:
         yield check.passed(sight.name, "no void lookups")
+
+
+def _filled(sight: Sight, node: Node) -> str:
+    """What to do about a void term. A host with addresses of the other family still sends."""
+    lookup = sight.scene.lookup
+    hosts = [node.target] if node.kind == Kind.A else exchanges(lookup.ask(node.target, RecordType.MX))[:MOST_EXCHANGES]
+    answers = [lookup.ask(host, rtype) for host in hosts for rtype in (RecordType.A, RecordType.AAAA)]
+    addresses = [authorising(text) for answer in answers for text in answer.records]
+    if any(answer.failed for answer in answers):
+        return f"Look which addresses {shown(node.term)} stands for, and name them."
+    if not addresses:
+        return f"Take away {shown(node.term)}: it names no address."
+    return f"Replace {shown(node.term)} by {'the networks of its addresses' if '/' in node.term else shown(' '.join(addresses))}."
 
 
 def _exchanges(sight: Sight) -> Iterator[CheckResult]:
@@ -94,7 +113,7 @@ def _exchanges(sight: Sight) -> Iterator[CheckResult]:
         )
     dark = next((node for node in leaves if node.kind == Kind.MX and missing(node)), None)
     if dark is not None:
-        yield check.unknown(shown(dark.target), missing(dark))
+        yield check.unknown(shown(dark.target), shown(missing(dark)))
     elif sight.gap:
         yield check.unknown(sight.name, sight.gap)
     elif not bad:

@@ -10,14 +10,13 @@ from monitor.model.checks import CheckId, CheckResult, Gravity
 from monitor.model.dns import Outcome, RecordType
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.spf.catalogue import CHECKS
-from monitor.rules.inspect.spf.sight import Sight, authorising, merged, missing, published, with_policy
+from monitor.rules.inspect.spf.proposal import LONGEST_ANSWER, LONGEST_RECORD, canonical, end_of, longest_of, missing, size_of
+from monitor.rules.inspect.spf.sight import Sight
 from monitor.rules.inspect.zonefile import shown, txt_line
-from monitor.rules.mailauth.spf import Node, flatten
+from monitor.rules.mailauth.spf import Node
 from monitor.rules.mailauth.spf.evaluate import exchanges
 from monitor.rules.mailauth.spf.record import Kind, Malformed, is_sender_id, is_spf, macro_string
 
-LONGEST_RECORD: Final = 450  # octets
-LONGEST_ANSWER: Final = 512  # octets over UDP without EDNS
 _MOST_HOSTS: Final = 5
 
 
@@ -51,13 +50,18 @@ def _exists(sight: Sight) -> CheckResult:
     near = next((text for text in sight.answer.records if "spf" in text[:12].lower()), "")
     saw = f"no TXT record that is SPF{': ' + shown(near) + ' is none' if near else ''}"
     if sight.is_helo:
-        publish = txt_line(sight.name, "v=spf1 a -all")
-        return check.warned(sight.name, saw, shown(near), "Publish a record for the HELO name too.", publish)
-    words = [authorising(address) for address in sight.egress]
-    publish = published(sight.name, [*words, "-all"]) if words else ""
-    return check.failed(
-        sight.name, saw, shown(near), "Publish one TXT record that begins with v=spf1 and names every sending address.", publish
-    )
+        mend = "Publish a record for the HELO name too, with the addresses that use it."
+        return check.warned(sight.name, saw, shown(near), _at_alias(sight) or mend, sight.publish)
+    mend = "Publish one TXT record that begins with v=spf1 and names every sending address."
+    return check.failed(sight.name, saw, shown(near), _at_alias(sight) or mend, sight.publish)
+
+
+def _at_alias(sight: Sight) -> str:
+    """What to do where nothing can stand beside a CNAME (RFC 1034 section 3.6.2)."""
+    if not sight.answer.chain:
+        return ""
+    end = shown(sight.answer.chain[-1])
+    return f"{shown(sight.name)} is a CNAME: its owner has to publish the record at {end}, or the CNAME gives way to records of its own."
 
 
 def _one(sight: Sight) -> Iterator[CheckResult]:
@@ -70,7 +74,7 @@ def _one(sight: Sight) -> Iterator[CheckResult]:
             f"{len(sight.texts)} SPF records",
             shown(" | ".join(sight.texts)),
             "Merge them into one and take the others away.",
-            merged(sight),
+            sight.publish,
             Gravity.WARNING if sight.is_helo else None,
         )
     else:
@@ -85,12 +89,9 @@ def _syntax(sight: Sight) -> Iterator[CheckResult]:
     faulty = [(name, record) for name, record in sight.records() if record.fault]
     for name, record in faulty:
         faults = [term.fault for term in record.terms if term.fault]
-        own = name == sight.name
-        mend = "Mend or take away: " if own else f"The owner of {shown(name)} has to mend it; until then take the include away: "
-        kept = [term.text for term in record.terms if not term.fault]
-        yield check.failed(
-            name, shown("; ".join(faults)), shown(record.text), mend + shown(faults[0]), published(name, kept) if own else ""
-        )
+        owner = f"The owner of {shown(name)} has to mend it; until then take the include away: "
+        mend = "Mend every term of these, and keep the senders that it names: " if name == sight.name else owner
+        yield check.failed(name, shown("; ".join(faults)), shown(record.text), mend + shown("; ".join(faults)))
     if faulty:
         return
     yield check.unknown(sight.name, sight.gap) if sight.gap else check.passed(sight.name, "no fault in the whole tree", shown(sight.text))
@@ -101,30 +102,24 @@ def _policy(sight: Sight) -> Iterator[CheckResult]:
     if sight.record is None:
         yield sight.none(check)
         return
-    flat = flatten(sight.scene.lookup, sight.name)
-    record = shown(sight.text)
-    match flat.policy:
-        case "-all":
-            yield check.passed(sight.name, "-all", record)
-        case "~all":
-            yield check.noted(sight.name, "~all: strangers only softfail. -all is stricter, once all senders are in the record", record)
-        case "+all":
-            mend = "Replace +all: it authorises the whole Internet."
-            yield check.failed(sight.name, "+all: everybody passes", record, mend, with_policy(sight, "~all"), Gravity.CRITICAL)
-        case "?all":
-            yield check.failed(
-                sight.name, "?all: no policy for strangers", record, "End the record with ~all or -all.", with_policy(sight, "~all")
-            )
-        case _ if flat.unknown and sight.record.redirect is not None:
-            yield check.unknown(sight.name, shown(flat.unknown))
-        case _:
-            yield check.failed(
-                sight.name,
-                "neither all nor a redirect that ends with it: neutral",
-                record,
-                "End the record with ~all or -all.",
-                with_policy(sight, "~all"),
-            )
+    end, record = end_of(sight.tree), shown(sight.text)
+    mend = "End the record with ~all or -all, when every sender is in it."
+    if end.unknown:
+        yield check.unknown(sight.name, shown(end.unknown))
+    elif end.varies:
+        yield check.noted(sight.name, f"the policy is that of {shown(end.varies)}, which depends on the client", record)
+    elif end.policy == "-all":
+        yield check.passed(sight.name, "-all", record)
+    elif end.policy == "~all":
+        yield check.noted(sight.name, "~all: strangers only softfail. -all is stricter, once all senders are in the record", record)
+    elif end.policy == "+all":
+        mend = "Replace +all: it authorises the whole Internet."
+        yield check.failed(sight.name, "+all: everybody passes", record, mend, sight.publish, Gravity.CRITICAL)
+    elif end.policy == "?all":
+        yield check.failed(sight.name, "?all: no policy for strangers", record, mend, sight.publish)
+    else:
+        saw = "neither all nor a redirect that ends with it: neutral"
+        yield check.failed(sight.name, saw, record, mend, sight.publish)
 
 
 def _pointers(sight: Sight) -> Iterator[CheckResult]:
@@ -136,12 +131,9 @@ def _pointers(sight: Sight) -> Iterator[CheckResult]:
     for name, record in sight.records():
         if any(term.kind is Kind.PTR for term in record.terms):
             found = True
-            own = name == sight.name
-            kept = [term.text for term in record.terms if term.kind is not Kind.PTR]
-            mend = (
-                "Replace ptr by the addresses that it stands for." if own else f"Ask the owner of {shown(name)}, or include another record."
-            )
-            yield check.warned(shown(name), "ptr", shown(record.text), mend, published(name, kept) if own and not record.fault else "")
+            own = "Replace ptr by the addresses that send through it: look whose reverse DNS is below this domain."
+            mend = own if name == sight.name else f"Ask the owner of {shown(name)}, or include another record."
+            yield check.warned(shown(name), "ptr", shown(record.text), mend)
     if not found:
         yield check.unknown(sight.name, sight.gap) if sight.gap else check.passed(sight.name, "no ptr in the whole tree")
 
@@ -158,7 +150,7 @@ def _targets(sight: Sight) -> Iterator[CheckResult]:
         times[node.target] = times.get(node.target, 0) + 1
         if why := missing(node):
             good = False
-            yield check.unknown(shown(node.target), why)
+            yield check.unknown(shown(node.target), shown(why))
         elif node.fault and not node.record:
             good = False
             yield check.failed(
@@ -187,12 +179,12 @@ def _size(sight: Sight) -> Iterator[CheckResult]:
     if not sight.texts:
         yield sight.none(check)
         return
-    longest = max(len(text) for text in sight.texts)
+    longest, size = longest_of(sight.answer), size_of(sight.answer)
     mend = "Shorten it: take away what no longer sends, or move networks into an included record."
     if longest > LONGEST_RECORD:
         yield check.warned(sight.name, f"{longest} octets; more than {LONGEST_RECORD} may not fit into one answer", shown(sight.text), mend)
-    elif sight.answer.truncated or sight.answer.size > LONGEST_ANSWER:
-        saw = f"all TXT records together make an answer of {sight.answer.size} octets: it does not fit into UDP without EDNS"
+    elif size > LONGEST_ANSWER:
+        saw = f"all TXT records together make an answer of {size} octets: it does not fit into UDP without EDNS"
         yield check.warned(sight.name, saw, shown(sight.text), "Move other TXT records to names of their own.")
     else:
         yield check.passed(sight.name, f"{longest} octets", shown(sight.text))
@@ -206,13 +198,12 @@ def _dead(sight: Sight) -> Iterator[CheckResult]:
     obsolete = sight.scene.lookup.ask(sight.name, RecordType.SPF)
     dead = [term.text for term in sight.record.dead]
     if dead:
-        kept = [term.text for term in sight.record.terms if term not in sight.record.dead]
         yield check.warned(
             sight.name,
             f"never evaluated: {shown(' '.join(dead))}",
             shown(sight.text),
             "Move before all what shall count, and take the rest away.",
-            published(sight.name, kept) if not sight.record.fault else "",
+            sight.publish,
         )
     elif obsolete.found:
         yield check.warned(
@@ -283,5 +274,14 @@ def _silent(scene: Scene, names: tuple[Sight, ...]) -> Iterator[CheckResult]:
         elif records:
             yield check.noted(host, "has a record of its own", shown(records[0]))
         else:
-            mend = "If it never is an envelope sender or HELO name, say so."
-            yield check.warned(host, "no SPF record", "", mend, txt_line(host, "v=spf1 -all"), Gravity.INFO)
+            mend = "If it never is an envelope sender or HELO name, say so; if it is one, name its addresses."
+            publish = txt_line(host, "v=spf1 -all") if not texts.chain and _never_sends(scene, host) else ""
+            yield check.warned(host, "no SPF record", "", mend, publish, Gravity.INFO)
+
+
+def _never_sends(scene: Scene, host: str) -> bool:
+    """It is known where mail leaves from, and that this is not there."""
+    answers = [scene.lookup.ask(host, rtype) for rtype in (RecordType.A, RecordType.AAAA)]
+    egress = {canonical(address) for address in scene.subject.egress}
+    here = {canonical(text) for answer in answers for text in answer.records}
+    return bool(egress) and not any(answer.failed for answer in answers) and not egress & here

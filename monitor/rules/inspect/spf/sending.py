@@ -8,7 +8,8 @@ from monitor.model.checks import CheckId, CheckResult
 from monitor.model.mail import AuthResult
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.spf.catalogue import CHECKS
-from monitor.rules.inspect.spf.sight import MOST_EGRESS, UNKNOWN_EGRESS, Sight, with_addresses
+from monitor.rules.inspect.spf.proposal import MOST_EGRESS
+from monitor.rules.inspect.spf.sight import UNKNOWN_EGRESS, Sight
 from monitor.rules.inspect.zonefile import shown
 
 _PASS, _TEMPERROR = AuthResult.PASS, AuthResult.TEMPERROR
@@ -19,7 +20,7 @@ def judge(scene: Scene, names: tuple[Sight, ...]) -> Iterator[CheckResult]:
         if not sight.is_helo:
             yield from _authorised(sight)
             yield from _strangers(sight)
-    yield from _helo(scene)
+    yield from _helo(scene, names)
 
 
 def _authorised(sight: Sight) -> Iterator[CheckResult]:
@@ -28,7 +29,6 @@ def _authorised(sight: Sight) -> Iterator[CheckResult]:
         yield check.skipped(sight.name, UNKNOWN_EGRESS)
         return
     evaluations = [(address, sight.evaluation(address)) for address in sight.egress]
-    missing = tuple(address for address, evaluation in evaluations if evaluation.result not in (_PASS, _TEMPERROR))
     for address, evaluation in evaluations:
         about = f"{sight.name} from {address}"
         if evaluation.result is _PASS:
@@ -37,11 +37,12 @@ def _authorised(sight: Sight) -> Iterator[CheckResult]:
             yield check.unknown(about, f"temperror: {shown(evaluation.why)}")
         elif evaluation.result is AuthResult.PERMERROR:
             saw = f"permerror: {shown(evaluation.why)}"
-            yield check.failed(about, saw, shown(sight.text), "Mend the record first: a permanent error authorises nobody.")
+            mend = "Mend the record first: a permanent error authorises nobody."
+            yield check.failed(about, saw, shown(sight.text), mend, sight.publish)
         else:
             saw = f"{evaluation.result.value}: {shown(evaluation.why)}"
-            mend = "Publish the record with all sending addresses in it, before all."
-            yield check.failed(about, saw, shown(sight.text), mend, with_addresses(sight, missing))
+            mend = "Publish the record with all sending addresses in it, before what refuses them."
+            yield check.failed(about, saw, shown(sight.text), mend, sight.publish)
 
 
 def _strangers(sight: Sight) -> Iterator[CheckResult]:
@@ -57,7 +58,7 @@ def _strangers(sight: Sight) -> Iterator[CheckResult]:
             yield check.passed(about, f"{evaluation.result.value}: {shown(evaluation.why)}")
 
 
-def _helo(scene: Scene) -> Iterator[CheckResult]:
+def _helo(scene: Scene, names: tuple[Sight, ...]) -> Iterator[CheckResult]:
     """SPF-16."""
     check, subject = CHECKS[CheckId.SPF_16], scene.subject
     if not subject.helo or not subject.egress:
@@ -73,7 +74,7 @@ def _helo(scene: Scene) -> Iterator[CheckResult]:
         if bad:
             address, worst = bad[0]
             saw = f"postmaster@{name} from {address}: {worst.result.value}: {shown(worst.why)}"
-            publish = with_addresses(Sight(scene, name, True), tuple(address for address, _ in bad))
+            publish = next((sight.publish for sight in names if sight.name == name), "")
             yield check.failed(name, saw, shown(worst.tree.record), "Authorise the address for its HELO name.", publish)
         elif dark is not None:
             yield check.unknown(name, shown(dark.why))

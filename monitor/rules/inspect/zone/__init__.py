@@ -36,5 +36,5 @@ def _exists(scene: Scene, domain: str, zone: Zone) -> CheckResult:
     if answer.failed:
         return check.unknown(domain, f"no answer: {answer.detail}", "when it lasts, Yahoo refuses the mail")
     if answer.outcome is Outcome.NXDOMAIN:
-        return check.failed(domain, "the name does not exist", mend=f"publish {domain} in the zone {zone.parent or zone.name}")
+        return check.failed(domain, "the name does not exist", mend=f"publish {domain} in the zone {zone.name}")
     return check.passed(domain, f"an SOA query is answered; the zone is {zone.name}")

@@ -10,6 +10,8 @@ from monitor.rules.inspect.zone.catalogue import CHECKS
 
 _DAY = 86_400.0
 _SOON = 3 * _DAY
+_BRIEF = 7 * _DAY  # signatures made on the fly live for a day or so, and are always near their end
+_LEFT = 0.25  # of such a life
 _OLD_ALGORITHMS = {"1": "RSAMD5", "3": "DSA", "5": "RSASHA1", "6": "DSA-NSEC3-SHA1", "7": "RSASHA1-NSEC3-SHA1"}
 _SHA1_DIGEST = "1"
 
@@ -40,13 +42,22 @@ def judge(scene: Scene, zone: Zone, domains: tuple[str, ...]) -> CheckResult:
 
 
 def _expiry(scene: Scene, zone: Zone, answers: list[Answer], record: str) -> CheckResult | None:
-    ends = [answer.signed_until for answer in answers if answer.signed_until > 0]
-    left = min(ends) - scene.subject.now if ends else _SOON
-    if left >= _SOON:
+    found = [(_ending(answer, scene.subject.now), answer.signed_until) for answer in answers if answer.signed_until > 0]
+    soon = [(gravity is not Gravity.CRITICAL, until, gravity) for gravity, until in found if gravity is not None]
+    if not soon:
         return None
-    saw = f"its signatures end in {max(left, 0) / 3600:.0f} hours" if left > 0 else "its signatures have ended"
-    gravity = Gravity.CRITICAL if left < _DAY else Gravity.ERROR
+    _, until, gravity = min(soon)
+    left = until - scene.subject.now
+    saw = f"its signatures end in {left / 3600:.0f} hours" if left > 0 else "its signatures have ended"
     return CHECKS[CheckId.DNS_08].failed(zone.name, saw, record, "let the signer run again, and see why it stopped", gravity=gravity)
+
+
+def _ending(answer: Answer, now: float) -> Gravity | None:
+    """How grave it is that the signatures of an answer end so soon; None when they do not."""
+    left, life = answer.signed_until - now, answer.signed_until - answer.signed_from
+    if life < _BRIEF:
+        return Gravity.CRITICAL if left <= 0 else Gravity.ERROR if left < life * _LEFT else None
+    return Gravity.CRITICAL if left < _DAY else Gravity.ERROR if left < _SOON else None
 
 
 def _strength(zone: Zone, ds: Answer) -> CheckResult | None:

@@ -7,9 +7,11 @@ from hashlib import sha256
 
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.dns import RecordType
+from monitor.rules.inspect.parked import parked
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zone.catalogue import CHECKS
 from monitor.rules.inspect.zonefile import shown
+from monitor.rules.mailauth.dkim.key import read_key
 
 
 def judge(scene: Scene, domains: tuple[str, ...]) -> Iterator[CheckResult]:
@@ -20,6 +22,8 @@ def judge(scene: Scene, domains: tuple[str, ...]) -> Iterator[CheckResult]:
             text = shown(" | ".join(answer.records))
             if answer.failed:
                 yield check.unknown(f"*.{below} TXT", f"no answer: {answer.detail}")
+            elif answer.found and below != domain and all(read_key(record).revoked for record in answer.records) and parked(scene):
+                yield check.passed(f"*.{below} TXT", "every DKIM key is revoked, as it befits a domain that sends nothing", text)
             elif answer.found:
                 mend = "remove the wildcard, or publish at the names that need the text"
                 yield check.warned(f"*.{below} TXT", "a name that nobody published has a TXT record", text, mend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.rules.mailauth.dkim import canonical
 from monitor.rules.mailauth.dkim.key import Key, read_key
 from monitor.rules.mailauth.dkim.signature import Content, Kind, parse_signatures, read_signature
-from monitor.rules.mailauth.dkim.verify import judged, key_name, restriction, verify
+from monitor.rules.mailauth.dkim.verify import judged, key_name, made_with, restriction, verify
 
 __all__ = [
     "Content",
@@ -14,6 +14,7 @@ __all__ = [
     "canonical",
     "judged",
     "key_name",
+    "made_with",
     "parse_signatures",
     "read_key",
     "read_signature",

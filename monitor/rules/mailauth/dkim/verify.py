@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.model.dns import Answer, Outcome, RecordType
 from monitor.model.mailauth import BodyHash, Signature, SignatureProof, SignatureState
 from monitor.rules.lookup import Lookup
@@ -9,6 +11,11 @@ from monitor.rules.mailauth.dkim.key import SHORTEST, Key, read_key
 from monitor.rules.mailauth.dkim.signature import KNOWN
 
 MOST_KEYS = 5  # records at one selector that are tried
+_RIGHT_KEY = (
+    SignatureState.PASS,
+    SignatureState.UNREAD,
+    SignatureState.BODY_ALTERED,
+)  # all come after the key has matched, if it can be told
 
 
 def verify(signature: Signature, lookup: Lookup, now: float) -> SignatureProof:
@@ -46,12 +53,22 @@ def _by_answer(signature: Signature, answer: Answer) -> SignatureProof:
 
 
 def _by_records(signature: Signature, records: tuple[str, ...]) -> SignatureProof:
+    """Of several records, which the zone should not have (section 3.6.2.2), the one that the signature was made with counts."""
     if len(records) == 1:
         return _by_key(signature, read_key(records[0]))
-    tried = [_by_key(signature, read_key(text)) for text in records[:MOST_KEYS]]
-    good = next((number for number, proof in enumerate(tried, 1) if proof.state is SignatureState.PASS), 0)
-    seen = f"number {good} of them verifies" if good else "none of them verifies"
-    return _proof(signature, SignatureState.KEY_UNUSABLE, f"{len(records)} TXT records stand at the selector; {seen}")
+    seen = f"{len(records)} TXT records stand at the selector"
+    number = made_with(signature, tuple(map(read_key, records[:MOST_KEYS])))
+    if number is None:
+        return _proof(signature, SignatureState.KEY_UNUSABLE, f"{seen}; none of them verifies")
+    proof = _by_key(signature, read_key(records[number]))
+    why = "verifies" if proof.state is SignatureState.PASS else f"is the key; {proof.why}"
+    return replace(proof, why=f"{seen}; number {number + 1} of them {why}")
+
+
+def made_with(signature: Signature, keys: tuple[Key, ...]) -> int | None:
+    """Which of several keys the signature was made with; None when it is none of them."""
+    states = [judged(signature, key)[0] for key in keys[:MOST_KEYS]]
+    return next((states.index(state) for state in _RIGHT_KEY if state in states), None)
 
 
 def _by_key(signature: Signature, key: Key) -> SignatureProof:

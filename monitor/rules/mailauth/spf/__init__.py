@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 
 from monitor.model.mail import AuthResult
@@ -15,23 +16,34 @@ from monitor.rules.mailauth.spf.tree import Node, Survey
 __all__ = ["Evaluation", "Flat", "Node", "check_host", "flatten"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
-    """`why`: one line; like the tree it quotes records, and is not masked. `lookups` counts the DNS terms of the whole tree,
-    reached or not (section 4.6.4); `spent` those that it reached, `voids` the void lookups that it met (those of the whole tree:
-    `tree.voids`)."""
+    """`why`: one line; like the tree it quotes records, and is not masked. `spent`: the DNS terms that it reached, `voids` the void lookups
+    that it met (those of the whole tree: `tree.voids`)."""
 
     result: AuthResult
     why: str
     domain: str
-    tree: Node
-    lookups: int = 0
+    survey: Survey | None = field(default=None, repr=False, compare=False)
     spent: int = 0
     voids: int = 0
     explanation: str = ""  # of exp=, when it fails
     matched: str = ""  # the term that decided
     seconds: float = 0.0  # of the queries one after another, as a receiver without our parallelism spends at most
-    faults: tuple[str, ...] = field(default_factory=tuple)
+
+    @cached_property
+    def tree(self) -> Node:
+        """Drawn when somebody wants it: most only want the result, and a hostile tree is big."""
+        return self.survey.tree(self.domain) if self.survey is not None else Node(self.domain, self.domain)
+
+    @property
+    def lookups(self) -> int:
+        """The DNS terms of the whole tree, reached or not (section 4.6.4)."""
+        return self.tree.lookups
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(node.fault for node in self.tree.walk() if node.fault))
 
 
 def check_host(lookup: Lookup, address: str, domain: str, sender: str, helo: str, now: float, receiver: str = "unknown") -> Evaluation:
@@ -40,23 +52,22 @@ def check_host(lookup: Lookup, address: str, domain: str, sender: str, helo: str
     domain = domain.removesuffix(".")
     client = _client(address, domain, sender, helo, now, receiver)
     if client is None:
-        return Evaluation(AuthResult.NONE, f"{address} is no IP address", domain, Node(domain, domain))
+        return Evaluation(AuthResult.NONE, f"{address} is no IP address", domain)
     evaluator = Evaluator(lookup, client)
     verdict = evaluator.run(domain)
     explanation = evaluator.explain(verdict)
-    tree = Survey(lookup, client, evaluator.reached, evaluator.asked).tree(domain)
+    survey = Survey(lookup, client, evaluator.reached, evaluator.asked)
+    survey.ask_widely(domain)
     return Evaluation(
         verdict.result,
         verdict.why,
         domain,
-        tree,
-        tree.lookups,
+        survey,
         evaluator.spent,
         evaluator.voids,
         explanation,
         verdict.matched,
         sum(evaluator.asked.values()),
-        tuple(dict.fromkeys(node.fault for node in tree.walk() if node.fault)),
     )
 
 

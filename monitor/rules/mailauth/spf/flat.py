@@ -14,6 +14,7 @@ from monitor.rules.mailauth.spf.record import Kind, Record, Term, parse
 
 MOST_QUESTIONS: Final = 120
 MOST_NETWORKS: Final = 4_000
+MOST_TERMS: Final = 4_000  # of all records together
 _DEEPEST: Final = 12
 
 
@@ -35,16 +36,16 @@ class Flat:
 def flatten(lookup: Lookup, domain: str) -> Flat:
     """While the lookup is not complete the result is provisional."""
     work = _Work(lookup)
-    found, policy = work.record(domain, (), top=True)
+    policy = work.record(domain)
     four = collapse_addresses(network for network, _ in work.networks if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network, _ in work.networks if isinstance(network, IPv6Network))
     return Flat(
         (*map(str, sorted(four)), *map(str, sorted(six))),
         policy,
-        tuple(sorted(set(work.opaque))),
+        tuple(sorted(work.opaque)),
         work.unknown,
         work.fault,
-        found,
+        work.found,
         tuple((str(network), source) for network, source in work.networks),
     )
 
@@ -53,33 +54,48 @@ def flatten(lookup: Lookup, domain: str) -> Flat:
 class _Work:
     lookup: Lookup
     networks: list[tuple[IPv4Network | IPv6Network, str]] = field(default_factory=list)
-    opaque: list[str] = field(default_factory=list)
+    opaque: set[str] = field(default_factory=set)
     unknown: str = ""
     fault: str = ""
+    found: bool = False
+    terms: int = 0
+    policies: dict[str, str] = field(default_factory=dict)  # by the domain, of the records that were read
+    open: list[str] = field(default_factory=list)  # the records that are being read, one named by the other
+    resolved: set[tuple[Kind, str, int, int]] = field(default_factory=set)  # what a and mx terms named, with their prefixes
     asked: set[tuple[str, RecordType]] = field(default_factory=set)
 
-    def record(self, domain: str, path: tuple[str, ...], top: bool = False) -> tuple[bool, str]:
-        """(there is a record, its `all`)."""
-        if not well_formed(domain) or len(path) > _DEEPEST:
-            self._blame(f"{domain} is no domain name" if len(path) <= _DEEPEST else f"{domain} is included too deep")
-            return False, ""
+    def record(self, domain: str) -> str:
+        """Its `all`. A record is read once, however often it is named."""
+        key = domain.lower()
+        if key not in self.policies:
+            record = self._read(domain)
+            self.open.append(key)
+            self.policies[key] = self._terms(record, domain) if record is not None else ""
+            self.open.pop()
+        return self.policies[key]
+
+    def _read(self, domain: str) -> Record | None:
+        if not well_formed(domain) or len(self.open) > _DEEPEST:
+            self._blame(f"{domain} is no domain name" if len(self.open) <= _DEEPEST else f"{domain} is included too deep")
+            return None
         answer = self._ask(domain, RecordType.TXT)
         if answer is None or answer.failed:
-            return False, ""
+            return None
         texts = selected(answer)
+        self.found = self.found or bool(texts)
         if len(texts) != 1:
-            if texts or not top:
+            if texts or self.open:
                 self._blame(f"{domain} has {len(texts) or 'no'} SPF record{'s' if texts else ''}")
-            return bool(texts), ""
+            return None
         record = parse(texts[0])
         if record.fault:
             self._blame(f"{domain}: {record.fault}")
-        return True, self._terms(record, domain, (*path, domain.lower()))
+        return record
 
-    def _terms(self, record: Record, domain: str, path: tuple[str, ...]) -> str:
+    def _terms(self, record: Record, domain: str) -> str:
         for term in record.mechanisms:
-            if term.kind is not Kind.ALL:
-                self._term(term, domain, path)
+            if term.kind is not Kind.ALL and not self._full():
+                self._term(term, domain)
         if record.policy is not None:
             if record.policy.qualifier == "+":
                 self._add(0, 0, 32, domain)
@@ -87,11 +103,18 @@ class _Work:
             return f"{record.policy.qualifier}all"
         if record.redirect is None:
             return ""
-        return self._nested(record.redirect, domain, path)
+        return self._nested(record.redirect, domain)
 
-    def _term(self, term: Term, domain: str, path: tuple[str, ...]) -> None:
+    def _full(self) -> bool:
+        """The bounds are reached: the terms that are left are not looked at."""
+        self.terms += 1
+        if self.terms > MOST_TERMS:
+            self.opaque.add(f"more than {MOST_TERMS} terms")
+        return self.terms > MOST_TERMS or len(self.networks) >= MOST_NETWORKS
+
+    def _term(self, term: Term, domain: str) -> None:
         if term.qualifier != "+" or term.kind in (Kind.EXISTS, Kind.PTR) or (term.kind is not Kind.INCLUDE and term.macros):
-            self.opaque.append(term.text)
+            self.opaque.add(term.text)
             return
         match term.kind:
             case Kind.IP4:
@@ -99,24 +122,33 @@ class _Work:
             case Kind.IP6:
                 self._add(term.base, term.prefix6, 128, domain)
             case Kind.INCLUDE:
-                self._nested(term, domain, path)
-            case Kind.A:
-                self._addresses([_target(term, domain)], term)
+                self._nested(term, domain)
             case _:
-                self._mx(term, domain)
+                self._named(term, _target(term, domain), domain)
 
-    def _nested(self, term: Term, domain: str, path: tuple[str, ...]) -> str:
+    def _named(self, term: Term, target: str, domain: str) -> None:
+        """a and mx."""
+        key = (term.kind, target.lower(), term.prefix4, term.prefix6)
+        if key in self.resolved:
+            return
+        self.resolved.add(key)
+        if term.kind is Kind.A:
+            self._addresses([target], term)
+        else:
+            self._mx(term, target, domain)
+
+    def _nested(self, term: Term, domain: str) -> str:
         if term.macros:
-            self.opaque.append(term.text)
+            self.opaque.add(term.text)
             return ""
         target = _target(term, domain)
-        if target.lower() in path:
+        if target.lower() in self.open:
             self._blame(f"{domain}: {term.text} leads back to {target}")
             return ""
-        return self.record(target, path)[1]
+        return self.record(target)
 
-    def _mx(self, term: Term, domain: str) -> None:
-        answer = self._ask(_target(term, domain), RecordType.MX)
+    def _mx(self, term: Term, target: str, domain: str) -> None:
+        answer = self._ask(target, RecordType.MX)
         if answer is None:
             return
         if len(answer.records) > MOST_EXCHANGES:
@@ -137,12 +169,12 @@ class _Work:
         if len(self.networks) < MOST_NETWORKS:
             self.networks.append((IPv4Network((base, prefix)) if bits == 32 else IPv6Network((base, prefix)), source))
         else:
-            self.opaque.append(f"more than {MOST_NETWORKS} networks")
+            self.opaque.add(f"more than {MOST_NETWORKS} networks")
 
     def _ask(self, name: str, rtype: RecordType) -> Answer | None:
         self.asked.add((name, rtype))
         if len(self.asked) > MOST_QUESTIONS:
-            self.opaque.append(f"more than {MOST_QUESTIONS} names")
+            self.opaque.add(f"more than {MOST_QUESTIONS} names")
             return None
         answer = self.lookup.ask(name, rtype)
         if answer.failed:

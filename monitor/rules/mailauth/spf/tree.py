@@ -75,7 +75,6 @@ class Survey:
         self._nodes = 0
 
     def tree(self, domain: str) -> Node:
-        self._ask_widely(domain)
         branch = self._branch(domain, (), ())
         return Node(
             domain, domain, branch.lookups, branch.voids, "", branch.fault, branch.record, branch.children, "", domain, branch.unknown
@@ -194,7 +193,7 @@ class Survey:
         ]
         return next((name for name in good if name == domain or name.endswith("." + domain)), next(iter(good), UNKNOWN_NAME))
 
-    def _ask_widely(self, domain: str) -> None:
+    def ask_widely(self, domain: str) -> None:
         """Asks breadth first, so that in every pass the same names are within the bounds, and the records before the names in them."""
         domains = {domain: 0}
         names: dict[tuple[str, RecordType], None] = {}
