@@ -130,7 +130,13 @@ ROWS: tuple[Row, ...] = (
     _row(F.ALTER_BODY, P.EVERYWHERE, L.AUTHENTICATION, "something alters it after it was signed"),
     Row(F.ALTER_BODY, P.PROVIDER, frozenset({L.AUTHENTICATION, L.PROVIDER}), "a gateway on the way to one provider"),
     Row(F.KEY_GONE, P.EVERYWHERE, frozenset({L.AUTHENTICATION, L.DNS}), "the key's record is gone"),
-    Row(None, P.APP, frozenset({L.AUTHENTICATION}), "it signs with a key that was never published", deploy="v6"),
+    Row(
+        None,
+        P.APP,
+        frozenset({L.AUTHENTICATION, L.DNS}),
+        "it signs with a key that was never published: forgotten there, or wrong here",
+        deploy="v6",
+    ),
     _row(F.DNS_SERVFAIL, P.EVERYWHERE, L.MONITOR, "our resolver is broken; receivers have their own"),
     _row(F.DNS_DOWN, P.EVERYWHERE, L.MONITOR, "our resolver is silent; receivers have their own"),
     # nobody is to be paged
