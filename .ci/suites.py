@@ -43,7 +43,7 @@ BUDGETS = {
     "cli": 330,
     "matrix": 180,
     "pipelines": 120,
-    "real": 600,
+    "real": 800,
 }
 WAITING = ("acceptance", "real")  # a lane of their own
 UNPLANNED = 60  # the budget of a folder that is not listed yet

@@ -25,7 +25,7 @@ from tests.real.conftest import free_port
 from tests.real.dovecot import Dovecot
 from tests.real.milters import AUTHSERV_ID, OpenDkim, Rspamd
 from tests.real.postfix import Postfix
-from tests.real.zones import BROKEN, HEALTHY, PROVIDER, SELECTOR, SENDING, SIGNED, STALE, Broken, good, key, zone, zones
+from tests.real.zones import BROKEN, HEALTHY, PROVIDER, SELECTOR, SENDING, SIGNED, STALE, VANISH, Broken, good, key, zone, zones
 
 LACKING = "; ".join(dict.fromkeys(r for r in (postfix.absent(), dovecot.absent(), bind.absent(), milters.absent()) if r))
 pytestmark = [
@@ -57,7 +57,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ours, other = key(), key()
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(at / "ca.pem"))
-    names = (HOST, *(f"mx.{domain}" for domain in (*HEALTHY, *SENDING)))
+    names = (HOST, *(f"mx.{domain}" for domain in (*HEALTHY, *SENDING, STALE, *(broken.domain for broken in BROKEN))))
     stale = datetime.now(UTC) - timedelta(days=1)
     for name, issued in (("good", ca.issue_cert(*names)), ("expired", ca.issue_cert(*names, not_after=stale))):
         issued.private_key_and_cert_chain_pem.write_to_path(str(at / f"{name}.pem"))
@@ -172,8 +172,8 @@ def configuration(world: World, at: Path, port: int) -> Path:
         domain: {"egress": [HOST], "selectors": [SELECTOR], "helo": ["relay.shop.test"]} for domain in (*HEALTHY, *SENDING, STALE)
     } | {b.domain: {"egress": [b.egress], "selectors": [SELECTOR], "helo": ["relay.shop.test"]} for b in BROKEN}
     inspect = {
-        "every": "20s", "resolvers": [f"{HOST}:{world.bind.resolver}"], "port": world.bind.port, "timeout": "2s",
-        "transport": False, "private_addresses": True, "domains": domains,
+        "every": "10s", "resolvers": [f"{HOST}:{world.bind.resolver}"], "port": world.bind.port, "timeout": "2s",
+        "smtp_port": world.receiver.border, "private_addresses": True, "domains": domains,
     }  # fmt: skip
     return canary.write(at, "zones", paths, boxes, routes, port, inspect=inspect, incidents={"blind_after": "15s", "recover_after": "10s"})
 
@@ -181,10 +181,21 @@ def configuration(world: World, at: Path, port: int) -> Path:
 @pytest.fixture(scope="module")
 def daemon(servers: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     port = free_port()
-    running = Daemon(configuration(servers, tmp_path_factory.mktemp("zones"), port), port)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SSL_CERT_FILE", str(servers.ca))  # the MX hosts are trusted like any on the internet
+        running = Daemon(configuration(servers, tmp_path_factory.mktemp("zones"), port), port)
     until(lambda: answers(running), "the daemon answers")
+    until(lambda: running.get(f"/v1/domains/{VANISH}")["mails"] and running.get(f"/v1/domains/{VANISH}")["digest"], "a healthy start")
+    change(servers, without_key=True)  # while findings of the others become certain
     yield running
     running.kill()
+
+
+def change(servers: World, without_key: bool) -> None:
+    """The zone of vanish.test, with rspamd's memory of it, which keeps keys for their TTL."""
+    servers.bind.publish(VANISH, zone(good(VANISH, servers.public) | ({"dkim": ""} if without_key else {})))
+    servers.rspamd.stop()
+    servers.rspamd.start()
 
 
 def answers(daemon: Daemon) -> bool:
@@ -223,8 +234,8 @@ def test_mail_that_was_altered_or_signed_with_another_key_is_told_apart(servers:
     for domain, state in (("otherkey.test", "header_altered"), ("altered.test", "body_altered"), ("shop.test", "pass")):
         until(lambda domain=domain: daemon.get(f"/v1/domains/{domain}")["mails"], f"a proof of mail of {domain}")
         assert [signature["state"] for signature in proof(daemon, domain)["dkim"]] == [state]
-    for name in ("otherkey", "altered"):
-        daemon.judged(name, "unauthenticated")
+    daemon.judged("otherkey", "unauthenticated")
+    daemon.judged("altered", "altered")  # what a reader sees comes first
     until(lambda: about(daemon, "auth_dkim", "domain:altered.test"), "an incident about the altered mail")
     until(lambda: about(daemon, "auth_dkim", "domain:otherkey.test"), "an incident about the other key")
 
@@ -234,19 +245,13 @@ def test_a_relay_whose_certificate_has_expired(servers: World, daemon: Daemon) -
     until(lambda: about(daemon, "tls", f"domain:{STALE}"), "an incident about the certificate")
 
 
-def test_a_key_record_that_vanishes_is_named_with_its_time(servers: World, daemon: Daemon) -> None:
-    test_the_daemon_opens_an_incident_for_each_broken_world(servers, daemon)
-    servers.bind.publish("shop.test", zone(good("shop.test", servers.public) | {"dkim": ""}))
-    servers.rspamd.stop()
-    servers.rspamd.start()  # it keeps keys for their TTL
-    until(lambda: about(daemon, "auth_dkim", "domain:shop.test"), "an incident about the vanished key")
-    (opened,) = about(daemon, "auth_dkim", "domain:shop.test")
+def test_a_key_record_that_vanishes_is_named(servers: World, daemon: Daemon) -> None:
+    until(lambda: about(daemon, "auth_dkim", f"domain:{VANISH}"), "an incident about the vanished key")
+    (opened,) = about(daemon, "auth_dkim", f"domain:{VANISH}")
     words = json.dumps(daemon.get(f"/v1/incidents/{opened['id']}"))
     assert "s1" in words and "vanished" in words
-    servers.bind.publish("shop.test", zone(good("shop.test", servers.public)))
-    servers.rspamd.stop()
-    servers.rspamd.start()
-    until(lambda: not about(daemon, "auth_dkim", "domain:shop.test"), "the end of the incident")
+    change(servers, without_key=False)
+    until(lambda: not about(daemon, "auth_dkim", f"domain:{VANISH}"), "the end of the incident")
 
 
 def test_a_resolver_that_is_down_is_blind_and_not_broken(servers: World, daemon: Daemon) -> None:

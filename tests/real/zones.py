@@ -98,13 +98,14 @@ BROKEN = (
 )
 SIGNED = ("test", "safe.test", "bogus.test")
 HEALTHY = ("shop.test", "safe.test")
-SENDING = ("shop.test", "otherkey.test", "altered.test")  # those that mail is really sent from
+SENDING = ("shop.test", "otherkey.test", "altered.test", "vanish.test")  # those that mail is really sent from
+VANISH = "vanish.test"  # healthy at first; then its key record vanishes
 STALE = "stale.test"  # its relay shows a certificate that has expired
 
 
 def zones(public: str, other: str) -> dict[str, str]:
     """All of them. `other`: the key that otherkey.test publishes although its mail is signed with the one of `public`."""
-    made = {name: zone(good(name, public)) for name in (*HEALTHY, "altered.test", STALE)}
+    made = {name: zone(good(name, public)) for name in (*HEALTHY, "altered.test", VANISH, STALE)}
     made |= {"otherkey.test": zone(good("otherkey.test", other))}
     made |= {broken.domain: broken.zone(public) for broken in BROKEN}
     return {"test": "", "127.in-addr.arpa": "1.0.0 PTR relay.shop.test.\n", "2.0.192.in-addr.arpa": "", PROVIDER: "@ A 127.0.0.1\n", **made}
