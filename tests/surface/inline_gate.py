@@ -13,21 +13,21 @@ OPENAPI = ROOT / "config" / "openapi.yaml"
 MARK = "    # From here on: config/gate.schema.json, part by part.\n"
 
 
-def components() -> dict[str, Any]:
-    """The document is `Gate`, what it defines is `Gate.<name>`."""
-    whole = json.loads((ROOT / "config" / "gate.schema.json").read_text())
-    parts = {f"Gate.{name}": part for name, part in whole.pop("$defs").items()}
-    gate = {key: value for key, value in whole.items() if key not in ("$schema", "$id")}
-    return {name: _pointed(part) for name, part in {"Gate": gate, **parts}.items()}
+def components(schema: str = "gate.schema.json", name: str = "Gate") -> dict[str, Any]:
+    """The document is `Gate`, what it defines is `Gate.<name>`; another schema likewise."""
+    whole = json.loads((ROOT / "config" / schema).read_text())
+    parts = {f"{name}.{key}": part for key, part in whole.pop("$defs").items()}
+    document = {key: value for key, value in whole.items() if key not in ("$schema", "$id")}
+    return {key: _pointed(part, name) for key, part in {name: document, **parts}.items()}
 
 
-def _pointed(node: Any) -> Any:
+def _pointed(node: Any, name: str) -> Any:
     if isinstance(node, list):
-        return [_pointed(each) for each in node]
+        return [_pointed(each, name) for each in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: f"#/components/schemas/Gate.{value.removeprefix('#/$defs/')}" if key == "$ref" else _pointed(value)
+        key: f"#/components/schemas/{name}.{value.removeprefix('#/$defs/')}" if key == "$ref" else _pointed(value, name)
         for key, value in node.items()
     }
 
@@ -37,11 +37,11 @@ class _Compact(yaml.SafeDumper):
         return True
 
 
-def written() -> str:
-    text = yaml.dump(components(), Dumper=_Compact, sort_keys=False, width=130, allow_unicode=True, default_flow_style=None)
+def written(parts: dict[str, Any]) -> str:
+    text = yaml.dump(parts, Dumper=_Compact, sort_keys=False, width=130, allow_unicode=True, default_flow_style=None)
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
 if __name__ == "__main__":
     before = OPENAPI.read_text().partition(MARK)[0]
-    OPENAPI.write_text(before + MARK + written())
+    OPENAPI.write_text(before + MARK + written(components()))

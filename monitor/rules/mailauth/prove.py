@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from monitor.model.mail import AuthResult
 from monitor.model.mailauth import DeliveredMail, MailProof, SignatureProof, SignatureState
 from monitor.ports import SuffixList
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth import arc, dkim, dmarc, spf
+from monitor.rules.mailauth.trace import canonical
 
 
 def prove(mail: DeliveredMail, lookup: Lookup, suffixes: SuffixList, now: float) -> MailProof:
@@ -44,14 +43,7 @@ def _spf(lookup: Lookup, address: str, identity: str, helo: str, now: float) -> 
 
 def _address(mail: DeliveredMail) -> str:
     """Where it came from, by the receiver's own hop, else by its results; canonical; empty when neither says."""
-    for said in (mail.border.address if mail.border else "", mail.said_address):
-        try:
-            address = ip_address(said)
-        except ValueError:
-            continue
-        mapped = getattr(address, "ipv4_mapped", None)
-        return str(mapped or address)
-    return ""
+    return (canonical(mail.border.address) if mail.border else "") or canonical(mail.said_address)
 
 
 def _identifiers(mail: DeliveredMail, result: AuthResult, identity: str, signatures: tuple[SignatureProof, ...]) -> dmarc.Identifiers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 
 from monitor.model.checks import CheckId, CheckResult
@@ -12,6 +11,7 @@ from monitor.model.mail import AuthResult
 from monitor.model.mailauth import MailProof, SignatureState
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.spf.catalogue import CHECKS
+from monitor.rules.inspect.spf.proposal import canonical
 from monitor.rules.inspect.zonefile import shown
 from monitor.rules.mailauth.dmarc import aligned
 
@@ -33,9 +33,9 @@ def _observed(scene: Scene) -> Iterator[CheckResult]:
     if not subject.observed and not subject.mails:
         yield check.skipped(subject.domain, "no delivered mail seen yet")
         return
-    declared = {_number(address) for address in subject.egress}
+    declared = {canonical(address) for address in subject.egress}
     for address, at in subject.observed:
-        if _number(address) in declared:
+        if canonical(address) in declared:
             yield check.passed(address, "mail comes from it, and it is declared")
         elif subject.now - at <= LATELY:
             mend = "Find out who sends from there; if it is yours, declare it, and see that SPF, reverse DNS and HELO cover it."
@@ -43,19 +43,12 @@ def _observed(scene: Scene) -> Iterator[CheckResult]:
     for seen in unread if not subject.observed else ():
         why = "only the beginning of its header was read" if seen.mail.header_cut else "its trace names no address outside the receiver"
         yield check.unknown(seen.route, f"the sending address cannot be read from the latest mail: {why}")
-    latest = {_number(address): at for address, at in subject.observed}
+    latest = {canonical(address): at for address, at in subject.observed}
     watched = subject.watched_since is not None and subject.now - subject.watched_since >= IDLE_AFTER
     for address in subject.egress if watched and subject.observed else ():
-        if subject.now - latest.get(_number(address), 0.0) >= IDLE_AFTER:
+        if subject.now - latest.get(canonical(address), 0.0) >= IDLE_AFTER:
             mend = "If nothing sends from it any more, take it out of the configuration and of SPF."
             yield check.warned(address, f"declared, and no mail came from it for {IDLE_AFTER / 86_400:.0f} days", "", mend)
-
-
-def _number(address: str) -> object:
-    try:
-        return ip_address(address)
-    except ValueError:
-        return address
 
 
 def _aligned(scene: Scene) -> Iterator[CheckResult]:

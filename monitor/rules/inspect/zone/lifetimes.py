@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.dns import Answer, RecordType
-from monitor.rules.inspect.authority import Zone, public
+from monitor.rules.inspect.authority import Zone
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zone.catalogue import CHECKS
 
@@ -22,7 +22,7 @@ def judge(scene: Scene, zones: Mapping[str, Zone]) -> Iterator[CheckResult]:
     """`zones`: by the domain. One result for each record with a fault, one for each domain when there is none."""
     check = CHECKS[CheckId.DNS_07]
     for domain, zone in zones.items():
-        asked = _servers(scene, zone)
+        asked = _servers(zone)
         if not asked:
             yield check.unknown(domain, zone.unknown or f"no address of the name servers of {zone.name} is known")
             continue
@@ -30,10 +30,9 @@ def judge(scene: Scene, zones: Mapping[str, Zone]) -> Iterator[CheckResult]:
         yield from _domain(domain, answers)
 
 
-def _servers(scene: Scene, zone: Zone) -> tuple[str, ...]:
-    reachable = [address for address in zone.addresses if scene.subject.private_addresses or public(address)]
+def _servers(zone: Zone) -> tuple[str, ...]:
     # IPv4 first: a machine without IPv6 would learn nothing from the others.
-    return tuple(sorted(reachable, key=lambda address: ":" in address))[:_MOST_ASKED]
+    return tuple(sorted(zone.addresses, key=lambda address: ":" in address))[:_MOST_ASKED]
 
 
 def _wanted(scene: Scene, domain: str, zone: Zone) -> tuple[Wanted, ...]:
