@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench.audit import audit
 from bench.gate import gate
+from bench.ledger import ledger
 from bench.page import page
 from bench.rows import Row, help_text, idle_sidecar, sighting, start, thousand_mailboxes, throughput
 from bench.soak import soak
@@ -28,6 +29,7 @@ ROWS: dict[str, Callable[[], Coroutine[Any, Any, Row | list[Row]]]] = {
     "thousand": thousand_mailboxes,
     "gate": gate,
     "audit": audit,
+    "ledger": ledger,
     "page": page,
     "soak": soak,
 }

@@ -12,12 +12,13 @@ from monitor import __version__
 from monitor.desk import Desk, Observed
 from monitor.edge.descriptors import exhausted
 from monitor.edge.journal import SqliteJournal
+from monitor.edge.ledger import SqliteLedger
 from monitor.edge.ownership import MailboxOwned, MailboxOwnership, OwnershipError
 from monitor.model.facts import Reloaded, ReloadRefused, Started
 from monitor.model.instant import Instant
 from monitor.model.policy import MailboxPolicy, Policy, SigningKey
 from monitor.model.probe import MailboxName, ProbeId
-from monitor.ports import Annotator, Channel, Heartbeat, JournalUnwritable, Resolver
+from monitor.ports import JournalUnwritable
 from monitor.rules import reload
 from monitor.stages.annotate import Annotate
 from monitor.stages.gate import Gate
@@ -27,13 +28,14 @@ from monitor.stages.inspect import Inspect
 from monitor.stages.judge import Judge
 from monitor.stages.notify import Notify
 from monitor.stages.plan import Plan, StillPlanning
+from monitor.stages.reconcile import Reconcile
 from monitor.stages.submit import Submit
 from monitor.stages.tripwire import Tripwire
 from monitor.stages.watch import Watch
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.budget import utc_day
 from monitor.views.world import World
-from monitor.wiring import Channels, Edges, build_edges, kept_edges
+from monitor.wiring import Channels, Closable, Edges, Farewells, build_edges, kept_edges
 
 __all__ = ["App", "Edges", "assembled", "build_edges"]
 
@@ -70,8 +72,10 @@ class App:
         self.submit = Submit(self.desk, edges.submitters, exhausted)
         self.watch = Watch(self.desk, edges.mailboxes)
         self.judge = Judge(self.desk)
-        self.tripwire = Tripwire(self.desk)
-        self.incident = Incident(self.desk)
+        self.tripwire = Tripwire(self.desk, edges.resolver, edges.suffixes)
+        self.ledger = SqliteLedger(journal.path.with_name("ledger.sqlite3"))
+        self.reconcile = Reconcile(self.desk, self.ledger, edges.sources)
+        self.incident = Incident(self.desk, self.ledger)
         self.gate = Gate(self.desk)
         self.inspect = Inspect(self.desk, edges.resolver, edges.transport, edges.suffixes)
         self._channels = Channels(edges.channels)
@@ -86,7 +90,7 @@ class App:
         self._changing = asyncio.Lock()  # of what is in force, and of who watches
         self._ending = False
         self._tasks: asyncio.TaskGroup | None = None
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._farewells = Farewells(edges.clock, FAREWELL)
         self._last_tick = edges.clock.now()
         self._snapshot_seq = world.seq
 
@@ -115,6 +119,7 @@ class App:
             }
             if schedule:  # a one-shot run says what became of its probes, and pages nobody
                 loops["inspect"] = self.inspect.run
+                loops["reconcile"] = self.reconcile.run
                 loops["incident"] = self.incident.run
                 loops["notify"] = self.notify.run
                 loops["heartbeat"] = self.beat.run
@@ -128,8 +133,9 @@ class App:
                 running["plan"].cancel()
                 await self.submit.drain(self.desk.policy.drain)
             finally:
-                for task in (*running.values(), *self._farewells):
+                for task in running.values():
                     task.cancel()
+                self._farewells.cancel()
 
     # --- another configuration -----------------------------------------------------------------------------------
 
@@ -195,10 +201,13 @@ class App:
         self.beat.reload(edges.heartbeat)
         self.annotate.reload(edges.annotator)
         self.inspect.reload(edges.resolver, edges.transport, edges.suffixes)
+        self.tripwire.reload(edges.resolver, edges.suffixes)
+        self.reconcile.reload(edges.sources)
         self._part_with(one for name, one in running.channels.items() if edges.channels.get(name) is not one)
         self._part_with([running.heartbeat] if running.heartbeat and edges.heartbeat is not running.heartbeat else [])
         self._part_with([running.annotator] if running.annotator and edges.annotator is not running.annotator else [])
         self._part_with([running.resolver] if running.resolver and edges.resolver is not running.resolver else [])
+        self._part_with(one for name, one in running.sources.items() if edges.sources.get(name) is not one)
         await self.watch.end(name for name in removed if name not in self._held)
         self._give_back(before)
         self._watch_new()
@@ -255,19 +264,9 @@ class App:
                 if (box.host, box.port, box.username) not in kept:
                     self._ownership.release(box.host, box.port, box.username)
 
-    def _part_with(self, replaced: Iterable[Channel | Heartbeat | Annotator | Resolver]) -> None:
-        async def close(one: Channel | Heartbeat | Annotator | Resolver) -> None:
-            try:
-                await self.edges.clock.sleep(FAREWELL)
-            finally:
-                await one.close()
-
-        if self._tasks is None:
-            return
-        for one in replaced:
-            task = self._tasks.create_task(close(one), name="farewell")
-            self._farewells.add(task)
-            task.add_done_callback(self._farewells.discard)
+    def _part_with(self, replaced: Iterable[Closable]) -> None:
+        if self._tasks is not None:
+            self._farewells.part_with(self._tasks, replaced)
 
     # --- by itself -----------------------------------------------------------------------------------------------
 
@@ -318,6 +317,9 @@ class App:
             await self.edges.annotator.close()
         if self.edges.resolver is not None:
             await self.edges.resolver.close()
+        for source in self.edges.sources.values():
+            await source.close()
+        await self.ledger.close()
         with contextlib.suppress(JournalUnwritable):
             await self._snapshot()
         await self.journal.close()

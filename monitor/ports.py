@@ -9,6 +9,20 @@ from monitor.model.deploy import Annotation, Drawn
 from monitor.model.dns import Answer, Question
 from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
+from monitor.model.ledger import (
+    Impact,
+    Page,
+    Portion,
+    Purge,
+    Purged,
+    Slice,
+    SourceStanding,
+    Standing,
+    Taken,
+    Taking,
+    Wanted,
+    Windows,
+)
 from monitor.model.mail import BlindCause, Folder, Look, Mark
 from monitor.model.notice import Notice, NotTold, Telling
 from monitor.model.secret import SecretRef
@@ -172,6 +186,73 @@ class SuffixList(Protocol):
     def registrable(self, domain: str) -> str:
         """The public suffix and one label more; empty when the domain is a public suffix itself."""
         ...
+
+
+class SourceError(Exception):
+    """A source of refunds or confirmations cannot be read. `transient`: it may come back by itself."""
+
+    def __init__(self, detail: str, mend: str, transient: bool = True) -> None:
+        super().__init__(f"{detail}; {mend}" if mend else detail)
+        self.detail = detail
+        self.mend = mend
+        self.transient = transient
+
+
+class LedgerSource(Protocol):
+    """Where refunds or confirmations come from. Leaves no trace there."""
+
+    async def read(self, position: str, deadline: float) -> Portion:
+        """What came after `position`, as far as one portion reaches; "" is the beginning. Bounded in rows and bytes; at its end too, with
+        nothing in it. Within `deadline` seconds; raises SourceError and nothing else."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LedgerUnreadable(Exception):
+    """The ledger store cannot be used: full, damaged, of a newer version. The text says where and the mend."""
+
+
+class Ledger(Protocol):
+    """Refunds and confirmations, and how they differ. One process owns it. Every method raises LedgerUnreadable."""
+
+    async def begin(self, mark: str) -> bool:
+        """Whatever is kept was made under this mark; what was made under another one is forgotten: it cannot be compared. True: it was."""
+        ...
+
+    async def reached(self, source: str) -> tuple[str, str]:
+        """Where to read on in the source, and what its reader remembers; both empty at first."""
+        ...
+
+    async def take(self, taking: Taking) -> Taken:
+        """Keep it, all or nothing; taking the same again changes nothing."""
+        ...
+
+    async def reconcile(self, windows: Windows, now: float) -> Standing:
+        """Compare what has come, or come of age, since the last time. The same whatever the order in which records came."""
+        ...
+
+    async def standing(self) -> Standing:
+        """As of the last reconciliation."""
+        ...
+
+    async def differences(self, wanted: Wanted) -> Page: ...
+
+    async def impact(self, since: float, until: float, provider: str = "") -> Impact:
+        """Of what was processed and sent from `since` to `until`, as it stands now."""
+        ...
+
+    async def volume(self, since: float, slice_seconds: float) -> tuple[Slice, ...]:
+        """What came per slice, the empty ones included, up to the newest record."""
+        ...
+
+    async def sources(self) -> tuple[SourceStanding, ...]:
+        """Those that were ever read, in the order of their names."""
+        ...
+
+    async def purge(self, purge: Purge) -> Purged: ...
+
+    async def close(self) -> None: ...
 
 
 class JournalUnwritable(Exception):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.edge.channels import build as build_channels
@@ -16,13 +17,27 @@ from monitor.edge.http import HttpSubmitter
 from monitor.edge.imap import ImapMailbox
 from monitor.edge.secret import SystemSecrets
 from monitor.edge.smtp import SmtpSubmitter
+from monitor.edge.sources import build as build_sources
 from monitor.edge.suffixes import PublicSuffixes
 from monitor.edge.tls import TlsContexts
 from monitor.edge.transport import MailServerProbe
 from monitor.model.inspection import InspectPolicy
 from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
-from monitor.ports import Annotator, Channel, Clock, Entropy, Heartbeat, Mailbox, Resolver, Secrets, Submitter, SuffixList, TransportProbe
+from monitor.ports import (
+    Annotator,
+    Channel,
+    Clock,
+    Entropy,
+    Heartbeat,
+    LedgerSource,
+    Mailbox,
+    Resolver,
+    Secrets,
+    Submitter,
+    SuffixList,
+    TransportProbe,
+)
 
 LOOK_WITHIN = 20.0  # seconds for one mail server
 
@@ -42,6 +57,7 @@ class Edges:
     resolver: Resolver | None = None  # None: nothing is inspected
     transport: TransportProbe | None = None
     suffixes: SuffixList | None = None
+    sources: Mapping[str, LedgerSource] = field(default_factory=dict)  # of the ledger
     tls: TlsContexts = field(default_factory=TlsContexts)
 
 
@@ -64,8 +80,9 @@ def build_edges(policy: Policy, before: Edges | None = None) -> Edges:
     channels = build_channels(policy.notify, secrets, tls.get, base.clock)
     heartbeat = HttpHeartbeat(policy.heartbeat, secrets, tls.get) if policy.heartbeat else None
     annotator = Grafana(policy.grafana, secrets, tls.get) if policy.grafana else None
-    made = replace(base, submitters=submitters, mailboxes=mailboxes, channels=channels, heartbeat=heartbeat, annotator=annotator)
-    return with_dns(made, policy.inspect)
+    sources = build_sources(policy.ledger, policy.watch, secrets, tls.get, base.clock)
+    told = replace(base, channels=channels, heartbeat=heartbeat, annotator=annotator)
+    return with_dns(replace(told, submitters=submitters, mailboxes=mailboxes, sources=sources), policy.inspect)
 
 
 def with_dns(edges: Edges, inspect: InspectPolicy) -> Edges:
@@ -90,6 +107,9 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
     def same_channel(name: str) -> bool:
         return old.notify.channels.get(name) == new.notify.channels[name]
 
+    def same_source(name: str) -> bool:
+        return old.ledger.sources.get(name) == new.ledger.sources[name] and old.watch == new.watch
+
     def same_dns(one: InspectPolicy) -> tuple[object, ...]:
         return one.enabled and bool(one.domains), one.resolvers, one.timeout, one.port, one.transport
 
@@ -101,9 +121,39 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
         channels={name: edges.channels[name] if same_channel(name) else one for name, one in fresh.channels.items()},
         heartbeat=edges.heartbeat if old.heartbeat == new.heartbeat else fresh.heartbeat,
         annotator=edges.annotator if old.grafana == new.grafana else fresh.annotator,
+        sources={name: edges.sources[name] if same_source(name) else one for name, one in fresh.sources.items()},
         resolver=edges.resolver if asks_the_same else fresh.resolver,
         transport=edges.transport if asks_the_same else fresh.transport,
     )
+
+
+Closable = Channel | Heartbeat | Annotator | Resolver | LedgerSource
+
+
+class Farewells:
+    """Closes what a reload replaced, a while later: whoever uses it may go on until then."""
+
+    def __init__(self, clock: Clock, after: float) -> None:
+        self._clock = clock
+        self._after = after
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def part_with(self, tasks: asyncio.TaskGroup, replaced: Iterable[Closable]) -> None:
+        for one in replaced:
+            task = tasks.create_task(self._close(one), name="farewell")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Close now."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _close(self, one: Closable) -> None:
+        try:
+            await self._clock.sleep(self._after)
+        finally:
+            await one.close()
 
 
 class Channels(Mapping[str, Channel]):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitor.cli import _parser
 from monitor.edge.secret import SystemSecrets
+from monitor.model.facts import Entry, Reconciled
+from monitor.model.instant import Instant
+from monitor.model.ledger import Side, SourceStanding, Standing
+from monitor.model.sources import LedgerPolicy, PushSource, SourcePolicy
 from monitor.settings import load
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World
@@ -87,7 +92,12 @@ def exposed() -> set[str]:
         for variable in re.findall(r"\{env: (\w+)\}", (ROOT / "config" / "mailcanary.yaml").read_text()):
             patch.setenv(variable, "0123456789abcdef0123456789abcdef")
         policy = load(ROOT / "config" / "mailcanary.yaml", SystemSecrets()).policy
-    page = Metrics(policy, World(), Vitals()).expose("")[0].decode()
+    world, standing = World(), SourceStanding("shop", Side.REFUNDS, 0.0, 0.0, 0.0, 0.0, 0.0)
+    ledger = LedgerPolicy(sources={"shop": SourcePolicy("shop", Side.REFUNDS, PushSource(), 60.0, 0.0)})  # without one they are absent
+    world.fold(Entry(1, "reconciled", Reconciled(Instant(0.0, 0.0, ""), Standing())))
+    metrics = Metrics(replace(policy, ledger=ledger), world, Vitals())
+    metrics.sources_read([standing])
+    page = metrics.expose("")[0].decode()
     samples = set(re.findall(r"^(mailcanary_\w+)", page, re.MULTILINE)) | set(re.findall(r"^# TYPE (\w+)", page, re.MULTILINE))
     return samples | {name.removesuffix("_total") for name in samples}
 

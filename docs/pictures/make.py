@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ import pyte
 from rich.console import Console
 from rich.text import Text
 
+from bench import books
 from monitor.lab.dns import DnsServer
 
 HERE = Path(__file__).parent
@@ -30,6 +32,8 @@ COLUMNS = 132
 DEADLINE = 60.0
 GATE_LINES = 34
 AUDIT_LINES = 41
+LEDGER_LINES = 30
+REFUNDS, FAULTS = 900, 0.002  # of a small shop, and the share of each kind
 COLOURS = {"default": "", "brown": "yellow"}
 
 
@@ -40,7 +44,7 @@ def main() -> int:
         print("the demo did not reach act 3", file=sys.stderr)
         return 1
     _draw(screen, HERE / "demo.svg", "mailcanary demo")
-    return _kept() or asyncio.run(_audited())
+    return _kept() or asyncio.run(_audited()) or _reconciled()
 
 
 def _kept() -> int:
@@ -104,14 +108,27 @@ async def _audited() -> int:
     return 0
 
 
-def _run(command: list[str], until: str, lines: int) -> pyte.Screen | None:
+def _reconciled() -> int:
+    """What two exports say of a shop's month."""
+    with tempfile.TemporaryDirectory() as name:
+        books.write(Path(name), REFUNDS, FAULTS)
+        command = [sys.executable, "-m", "monitor", "ledger", "reconcile", "refunds.csv", "confirmations.csv"]
+        screen = _run(command, "duplicate  RF", LEDGER_LINES, Path(name))
+    if screen is None:
+        print("the comparison found no duplicate", file=sys.stderr)
+        return 1
+    _draw(screen, HERE / "ledger.svg", "mailcanary ledger reconcile refunds.csv confirmations.csv")
+    return 0
+
+
+def _run(command: list[str], until: str, lines: int, where: Path | None = None) -> pyte.Screen | None:
     """The screen of `command` when `until` first stands on it, None if it never does."""
     screen = pyte.Screen(COLUMNS, lines)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, COLUMNS, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(lines)}
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True) as process:
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=where, close_fds=True) as process:
         os.close(slave)
         deadline = time.monotonic() + DEADLINE
         try:

@@ -57,14 +57,22 @@ def main(argv: Sequence[str]) -> int:
 
 def tell(text: str) -> None:
     """Print a result on stdout. Its reader may be gone, which is its right and changes no verdict."""
+    tell_piece(text if text.endswith("\n") else f"{text}\n")
+
+
+def tell_piece(text: str) -> bool:
+    """The same of a part of a result. Whether anybody reads the rest."""
     try:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()
+        return False
     except OSError as error:
         print(f"stdout: {error.strerror}; the result could not be written", file=sys.stderr)
         _silence()
+        return False
+    return True
 
 
 def remark(text: str) -> None:
@@ -106,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _of_incidents(commands)
     _of_deploys(commands)
     _of_gates(commands)
+    _of_the_ledger(commands)
     return parser
 
 
@@ -230,9 +239,7 @@ def _of_a_running_daemon(commands: Commands) -> None:
         _with_by(sub)
         if name == "pause":
             sub.add_argument("--reason", default="", help="why, for whoever looks at the status")
-
-    health = commands.add("healthz", "healthz", "ask the daemon whether it is alive; for container health checks")
-    _with_server(health)
+    _with_server(commands.add("healthz", "healthz", "ask the daemon whether it is alive; for container health checks"))
 
 
 def _of_incidents(commands: Commands) -> None:
@@ -312,6 +319,24 @@ def _of_gates(commands: Commands) -> None:
         _with_server(sub)
     for sub in (status, explain, cancel, override):
         _with_format(sub)
+
+
+def _of_the_ledger(commands: Commands) -> None:
+    actions = commands.group("ledger", "ledger", "real refunds and their confirmations: which are missing, bogus, wrong or doubled")
+    both = actions.add("reconcile", "compare two exports, without a daemon; or, without files, have a daemon read and compare now")
+    flags.of_comparison(both)
+    _with_config(both)
+    status = actions.add("status", "how both sides stand, how far each source was read, which rows were refused")
+    _with_format(status)
+    shown = actions.add("show", "the differences one by one; exits 0 whatever there is")
+    flags.of_differences(shown)
+    taken = actions.add("import", "give a daemon a file that no source of its own sees; the same file again changes nothing")
+    flags.of_import(taken)
+    forgotten = actions.add("purge", "forget for good what is old, or one person")
+    flags.of_purge(forgotten)
+    _with_by(forgotten)
+    for sub in (both, status, shown, taken, forgotten):
+        _with_server(sub)
 
 
 def _with_gate_outputs(sub: argparse.ArgumentParser) -> None:

@@ -1,19 +1,22 @@
-"""`mailcanary demo`: the lost confirmation, live, on an embedded mail world, and what on-call gets to read of it. Every act is checked;
-exit 1 if one does not happen."""
+"""`mailcanary demo`: the lost and the bogus confirmation, live, on an embedded mail world, and what on-call gets to read of them. Every act
+is checked; exit 1 if one does not happen."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,18 +33,26 @@ from monitor.model.incident import Severity
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, Route
 from monitor.model.verdict import Reason, Verdict
+from monitor.ports import Clock
 from monitor.settings import load
 from monitor.surface.matrix import Matrix
+
+if TYPE_CHECKING:  # an optional extra
+    from monitor.lab import Lab
 
 ROUND = 2.0  # seconds between two probes of a route
 TRANSIT = 0.6  # seconds that the demo's providers take: slow enough to watch
 HEALTHY = 3  # rounds before the deploy
 ACT_DEADLINE = 25.0
+ASKED_EVERY = 0.5
 WIDTH = 160  # columns where stdout is no terminal
 STORY = 44  # lines of the story that stay on the screen
 BURST = 30  # gate probes to a mailbox in a minute: here nobody minds
 PIPELINE = 110  # columns of the pipeline's log
 SETTLED = "3s"  # of good probes, before an incident is over
+TRADE = 0.7  # seconds between two refunds of real customers
+CUSTOMERS = ("ann@aurora.test", "bo@cumulus.test", "cy@aurora.test")
+STRANGERS = ("never.bought@aurora.test", "nor.did.i@cumulus.test")
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -49,7 +60,7 @@ def call(arguments: argparse.Namespace) -> int:
         from monitor.lab import Lab, LabSpec  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         raise UsageError(f"the demo needs the extra `lab` ({error.name} is missing): pip install 'mailcanary[lab]'") from None
-    del Lab, LabSpec
+    del Lab, LabSpec  # it is there
     return run_loop(_demo(arguments.keep))
 
 
@@ -60,7 +71,8 @@ async def _demo(keep: bool) -> int:
     password = free_secret()
     with tempfile.TemporaryDirectory(prefix="mailcanary-demo-") as name:
         directory = Path(name)
-        async with Lab(LabSpec(password=password)) as lab, Pager(password).listening() as phone:
+        spec = LabSpec(password=password, strangers=STRANGERS, customers=CUSTOMERS, books=directory)
+        async with Lab(spec) as lab, Pager(password).listening() as phone:
             tree = configuration(lab.description.as_json(), directory / "secret", directory / "state")
             tree["schedule"] = {"every": f"{ROUND * 1000:.0f}ms", "jitter": "0%"}
             tree["incidents"] = {"recover_after": SETTLED, "recover_passes": 2}
@@ -82,9 +94,10 @@ async def _demo(keep: bool) -> int:
                 async def gate(version: str) -> int:
                     return await stage.run("gate", "run", "--server", url, "--deploy", f"checkout-{version}", "--version", version)
 
-                async with app.running(schedule=True):
+                books = Bookkeeper(lab, Daemon(url), app.edges.clock)
+                async with app.running(books.trade, schedule=True):
                     with stage.lit():
-                        happened = await _acts(stage, deploy, gate)
+                        happened = await _acts(stage, deploy, gate) and await _last_act(stage, deploy, gate, books)
                     if keep:
                         print(f"still running: {url}/metrics, {url}/v1/status; the shop: {lab.description.shop_url}")
                         print(f"faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
@@ -93,7 +106,7 @@ async def _demo(keep: bool) -> int:
 
 
 async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gate: Callable[[str], Awaitable[int]]) -> bool:
-    """The five acts; False at the first that does not happen."""
+    """The lost confirmation; False at the first act that does not happen."""
     app, bare = PathName("app"), PathName("bare-smtp")
     stage.title("act 1: the shop runs v1; every route is probed")
     if not await stage.until(f"every route passes, {HEALTHY} rounds", lambda: stage.passes(HEALTHY)):
@@ -127,12 +140,70 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gat
     return True
 
 
+async def _last_act(
+    stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gate: Callable[[str], Awaitable[int]], books: Bookkeeper
+) -> bool:
+    """The bogus confirmation, and what both have done to real refunds."""
+    stage.title("act 6: deploy v4 has a job that mails refunds to people who never bought anything")
+    await deploy("v4", "start")
+    if not await stage.until("the tripwire pages on-call", lambda: stage.paged("fire", "stray")):
+        return False
+    if not await stage.exits(Verdict.FAIL, "the pipeline asks its gate, which says no at once", gate("v4")):
+        return False
+    await deploy("v3", "rollback")
+    stage.title("act 7: what has that done to real customers? the ledger of refunds, beside the relay's log")
+    if not await stage.until_true("reconciliation lists the lost ones of act 2 and the bogus ones of act 6, and no other", books.agree):
+        return False
+    await stage.run("ledger", "status", "--server", books.url)
+    await stage.run("ledger", "show", "--server", books.url)
+    stage.title("lost and bogus confirmations, found, counted and named: support can repair every one of them", "bold green")
+    return True
+
+
+class Bookkeeper:
+    """Refunds real customers while the play goes on, and knows whose confirmation was lost and whose was bogus."""
+
+    def __init__(self, lab: Lab, daemon: Daemon, clock: Clock) -> None:
+        self.url = daemon.server
+        self._lab = lab
+        self._daemon = daemon
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self._lost: set[str] = set()
+
+    async def trade(self) -> None:
+        from monitor.lab.shop import Version  # noqa: PLC0415
+        from monitor.lab.shop_mail import Refund  # noqa: PLC0415
+
+        for number in self._numbers:
+            currency, locale = (("GBP", "en-GB"), ("EUR", "de-DE"))[number % 2]
+            amount = Decimal(990 + 1_501 * number % 20_000).scaleb(-2)
+            customer = CUSTOMERS[number % len(CUSTOMERS)]
+            refund = Refund(f"C-{number:06d}", f"A-{number:06d}", amount, currency, "Customer", customer, locale)
+            shown = self._lab.shop.refund(refund)
+            if self._lab.shop.version is Version.V2:
+                self._lost.add(shown)
+            await self._clock.sleep(TRADE)
+
+    async def agree(self) -> bool:
+        """The ledger lists exactly what went wrong."""
+        page = await asyncio.to_thread(self._daemon.document, "/v1/ledger/differences?limit=1000")
+        rows: Any = page["differences"]
+        found = {kind: {row["refund"] for row in rows if row["kind"] == kind} for kind in ("missing", "spurious")}
+        others = len(rows) - len(found["missing"]) - len(found["spurious"])
+        return bool(self._lost) and found == {"missing": self._lost, "spurious": self._bogus()} and not others
+
+    def _bogus(self) -> set[str]:
+        mails = [mail.message_id for mail in self._lab.relay.accepted if mail.recipient in STRANGERS and mail.path == "shop"]
+        return {number[1] for mail in mails if (number := re.match("<(rf_[0-9]+)[.]", mail))}
+
+
 class Stage:
     """What the audience sees: the matrix of routes and the story so far. Plain lines where stdout is no terminal."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._calls: list[str] = []  # of the pages that the phone was told
+        self._calls: list[tuple[str, str]] = []  # of the pages that the phone was told: what they ask, and the symptom
         self._matrix = Matrix(app.desk)
         self._lines: list[Text] = []
         self._told: dict[Route, Reason] = {}
@@ -169,6 +240,21 @@ class Stage:
             return False
         self._say(Text(f"  seen after {self.now().seconds_since(began):.1f} s: {what}", style="green"))
         return True
+
+    async def until_true(self, what: str, asked: Callable[[], Awaitable[bool]]) -> bool:
+        """The same for what has to be asked for."""
+        answers: list[bool] = []
+
+        async def ask() -> None:
+            while not answers:
+                if await asked():
+                    answers.append(True)
+                await self._app.edges.clock.sleep(ASKED_EVERY)
+
+        asking = asyncio.create_task(ask(), name="asking")
+        seen = await self.until(what, lambda: bool(answers))
+        asking.cancel()
+        return seen
 
     async def run(self, *arguments: str) -> int:
         """A command of a pipeline, with what it prints; returns its exit code."""
@@ -207,14 +293,14 @@ class Stage:
     def ring(self, message: dict[str, Any]) -> None:
         """On-call's phone shows a notice."""
         if message["severity"] == Severity.PAGE.value:
-            self._calls.append(message["call"])
+            self._calls.append((message["call"], message["symptom"]))
         self._say(Text(f"  \u260e {message['title']}", style="bold green" if message["call"] == "resolve" else "bold red"))
         for line in message["text"].splitlines():
             self._say(Text(f"    {line}"))
 
-    def paged(self, call: str) -> bool:
+    def paged(self, call: str, symptom: str = "") -> bool:
         """A page was told, not only a ticket."""
-        return call in self._calls
+        return any(asked == call and (not symptom or about == symptom) for asked, about in self._calls)
 
     def passes(self, rounds: int) -> bool:
         """Every route has passed at least so often."""

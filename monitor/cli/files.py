@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from monitor.cli import remark
 
@@ -21,14 +24,21 @@ def unwritten(name: str, error: OSError) -> str:
 
 
 def _replaced(path: Path, text: str) -> None:
-    """Whole or not at all: whoever reads it meanwhile finds the old one. A device or a pipe is written to."""
+    with replacing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Whole or not at all: whoever reads it meanwhile finds the old one. A device or a pipe is written to. Raises OSError."""
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+        with path.open("w", encoding="utf-8") as device:
+            yield device
         return
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+            yield file
         Path(name).chmod(0o644)  # another user may collect it, and there is no secret in it
         Path(name).replace(path)
     except BaseException:

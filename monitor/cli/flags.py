@@ -85,3 +85,60 @@ def of_waiting(run: argparse.ArgumentParser) -> None:
         help="exit 3 at once, or ask again with pooled evidence until --timeout, without it for twice the policy's (default: %(default)s)",
     )
     run.add_argument("--no-wait", action="store_true", help="only begin: exit 0 while it runs, by the verdict when it is decided already")
+
+
+def of_rows(sub: argparse.ArgumentParser) -> None:
+    """How the rows of a file are to be read."""
+    sub.add_argument("--columns", action="append", metavar="FIELD=COLUMN,…", help="our field = their column, where names differ")
+    sub.add_argument("--delimiter", metavar="CHAR", help="between the fields of CSV, or `tab` (default: found out from the header)")
+    sub.add_argument("--decimal", choices=(".", ","), default=".", help="before the cents (default: %(default)s)")
+    sub.add_argument("--minor-units", action="store_true", help="amounts are whole numbers of the smallest unit: 1250 is 12.50")
+    sub.add_argument("--negative", action="store_true", help="what was paid back is written as a negative amount")
+    sub.add_argument("--currency", metavar="CODE", help="where rows name none, e.g. EUR")
+    sub.add_argument(
+        "--time-zone", default="UTC", metavar="ZONE", help="of times that bear none, e.g. Europe/Berlin (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--time-format", metavar="FORMAT", help="of strptime, e.g. %%d.%%m.%%Y (default: ISO 8601, or seconds since the epoch)"
+    )
+    sub.add_argument("--statuses", action="append", metavar="WORD=MEANING,…", help="their words for processed, reversed or ignored")
+
+
+def of_comparison(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("refunds", nargs="?", metavar="REFUNDS", help="CSV or JSONL, also packed with gzip; - is the standard input")
+    sub.add_argument("confirmations", nargs="?", metavar="CONFIRMATIONS", help="likewise")
+    of_rows(sub)
+    sub.add_argument("--refund-columns", action="append", metavar="FIELD=COLUMN,…", help="as --columns, of the refunds only")
+    sub.add_argument("--confirmation-columns", action="append", metavar="FIELD=COLUMN,…", help="as --columns, of the confirmations only")
+    sub.add_argument("--match", choices=("refund", "order"), help="by which number (default: refund, or that of --config)")
+    sub.add_argument("--confirm-within", metavar="TIME", help="from a refund until its confirmation must be there (default: 1h)")
+    sub.add_argument("--refund-within", metavar="TIME", help="from a confirmation until its refund must be there (default: 15m)")
+    sub.add_argument("--as-of", metavar="TIME", help="what happened until then is all in the files (default: the newest row of either)")
+    sub.add_argument("--format", choices=("text", "csv", "json"), default="text", help="what stdout is (default: %(default)s)")
+    sub.add_argument("--output", metavar="FILE", help="write all differences there, as CSV or JSON by its name")
+
+
+def of_differences(sub: argparse.ArgumentParser) -> None:
+    kinds = ("missing", "spurious", "amount", "currency", "recipient", "duplicate", "mismatched")
+    sub.add_argument("--kind", action="append", choices=kinds, help="only these (may be repeated)")
+    sub.add_argument("--since", metavar="TIME", help="found since then, as ISO 8601")
+    sub.add_argument("--incident", metavar="ID", help="only what this incident is about")
+    sub.add_argument("--all", action="store_true", help="those that are settled, too")
+    sub.add_argument("--format", choices=("text", "csv", "json"), default="text", help="what stdout is (default: %(default)s)")
+
+
+def of_purge(sub: argparse.ArgumentParser) -> None:
+    which = sub.add_mutually_exclusive_group(required=True)
+    which.add_argument("--before", metavar="TIME", help="what is older, as ISO 8601; open differences stay")
+    which.add_argument("--recipient", metavar="-", help="one person, whose address stands on the standard input")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def of_import(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="FILE", help="CSV or JSONL, also packed with gzip; - is the standard input")
+    side = sub.add_mutually_exclusive_group(required=True)
+    side.add_argument("--refunds", action="store_true", help="the rows are refunds")
+    side.add_argument("--confirmations", action="store_true", help="the rows are confirmations")
+    sub.add_argument("--source", metavar="NAME", help="which source of kind push it is for, where there are several")
+    sub.add_argument("--columns", action="append", metavar="FIELD=COLUMN,…", help="our field = their column, where names differ")
+    sub.add_argument("--delimiter", metavar="CHAR", help="between the fields of CSV, or `tab` (default: found out from the header)")

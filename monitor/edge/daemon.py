@@ -22,13 +22,15 @@ LATER = frozenset({408, 429})  # 4xx that says nothing against the question
 
 
 class DaemonError(Exception):
-    """The daemon could not be asked, or said no. `status`: 0 without an answer; `retry_after`: seconds, where it said so."""
+    """The daemon could not be asked, or said no. `status`: 0 without an answer; `retry_after`: seconds, where it said so; `said`: its whole
+    answer."""
 
-    def __init__(self, text: str, *, refused: bool = False, status: int = 0, retry_after: float | None = None) -> None:
+    def __init__(self, text: str, *, refused: bool = False, status: int = 0, retry_after: float | None = None, said: str = "") -> None:
         super().__init__(text)
         self.refused = refused  # it answered, with an error of the caller's
         self.status = status
         self.retry_after = retry_after
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Daemon:
             refused=400 <= status < 500 and status not in LATER,
             status=status,
             retry_after=float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else None,
+            said=said,
         )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monitor.lab.books import NUMBER
+
 Tree = dict[str, Any]
 
 RAPID: Tree = {
@@ -75,7 +77,7 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
     mailboxes: Tree = {}
     strangers = description["strangers"]
     for provider in description["providers"]:
-        addresses = [account["address"] for account in provider["accounts"]]
+        addresses = [account["address"] for account in provider["accounts"] if account["address"] not in description["customers"]]
         name = provider["domain"].partition(".")[0]
         for number, address in enumerate((address for address in addresses if address not in strangers), 1):
             mailboxes[f"{name}-{number}"] = _mailbox(provider, name, address, security, trusted, secret)
@@ -89,6 +91,7 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
     return {
         **copy.deepcopy(RAPID),
         **ours,
+        **({"ledger": _ledger(Path(description["books"]), secret)} if description["books"] else {}),
         "inspect": {
             "every": "10s",
             "timeout": "2s",
@@ -104,6 +107,18 @@ def configuration(description: Mapping[str, Any], secret_file: Path, state_dir: 
         "listen": {"host": "127.0.0.1", "port": port or 9464},
         "paths": {"app": app, "bare-smtp": bare},
         "mailboxes": mailboxes,
+    }
+
+
+def _ledger(books: Path, secret: Tree) -> Tree:
+    """The shop's own book of refunds beside the log of its relay."""
+    return {
+        "key": secret,
+        "refunds": {"shop": {"kind": "files", "path": str(books / "refunds.jsonl"), "every": "500ms"}},
+        "confirmations": {"relay-log": {"kind": "postfix", "path": str(books / "mail.log"), "number": NUMBER, "every": "500ms"}},
+        "confirm_within": "4s",
+        "refund_within": "3s",
+        "every": "1s",
     }
 
 

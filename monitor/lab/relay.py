@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor.lab.books import Books
 from monitor.lab.faults import Fault, FaultBoard, FaultState
 from monitor.lab.receiver import Receiver, author_domain
 from monitor.lab.signing import SELECTOR, sign
@@ -57,9 +58,12 @@ class _Delivery:
 
 
 class Relay:
-    """`paths` names the way in: ("shop",) for the app, ("smtp", listener) for SMTP. `receiver`: how providers judge what we bring."""
+    """`paths` names the way in: ("shop",) for the app, ("smtp", listener) for SMTP. `receiver`: how providers judge what we bring. `books`:
+    where what goes out is logged."""
 
-    def __init__(self, store: MailStore, faults: FaultBoard, sending_domains: Sequence[str], receiver: Receiver) -> None:
+    def __init__(
+        self, store: MailStore, faults: FaultBoard, sending_domains: Sequence[str], receiver: Receiver, books: Books | None = None
+    ) -> None:
         self.accepted: deque[Accepted] = deque(maxlen=MAX_ACCEPTED)
         self.recipients_accepted = 0
         self.messages_accepted = 0
@@ -67,6 +71,7 @@ class Relay:
         self._faults = faults
         self._sending_domains = tuple(sending_domains)
         self._receiver = receiver
+        self._books = books
         self._queue_ids = itertools.count(1)
         self._held: deque[_Delivery] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -128,13 +133,16 @@ class Relay:
             return "452 4.3.1 queue is full"
         if any(not self._has_room(recipient, len(raw)) for recipient in recipients):
             return "452 4.3.1 insufficient system storage"
-        queue_id = f"LAB{next(self._queue_ids):07X}"
+        queue_id = f"1AB{next(self._queue_ids):07X}"  # hexadecimal, as those of Postfix
         now = datetime.now(UTC)
         message_id, digest = header_value(raw, b"Message-ID"), hashlib.sha256(raw).hexdigest()
         self.messages_accepted += 1
         for recipient in recipients:
             traced = received(source, queue_id, recipient, now) + raw
-            fate = self._dispatch(_Delivery(traced, mail_from, recipient, queue_id, paths, selector))
+            delivery = _Delivery(traced, mail_from, recipient, queue_id, paths, selector)
+            fate = self._dispatch(delivery)
+            if fate != "held":
+                self._log(delivery)
             self.recipients_accepted += 1
             self.accepted.append(
                 Accepted(
@@ -187,8 +195,17 @@ class Relay:
         """Deliver all that is held; returns how many."""
         count = len(self._held)
         for _ in range(count):
-            self._deliver(self._held.popleft())
+            self._release(self._held.popleft())
         return count
+
+    def _release(self, delivery: _Delivery) -> None:
+        self._log(delivery)
+        self._deliver(delivery)
+
+    def _log(self, delivery: _Delivery) -> None:
+        if self._books is not None:
+            message_id = header_value(delivery.raw, b"Message-ID")
+            self._books.mailed(delivery.queue_id, message_id, delivery.mail_from, delivery.recipient, len(delivery.raw))
 
     def _on_fault_switched(self, fault: Fault) -> None:
         if fault is not Fault.HOLD_QUEUE:
@@ -198,7 +215,7 @@ class Relay:
             if self._find(Fault.HOLD_QUEUE, self._store.resolve(delivery.recipient), delivery.paths):
                 self._held.append(delivery)
             else:
-                self._deliver(delivery)
+                self._release(delivery)
 
     def _deliver(self, delivery: _Delivery) -> None:
         account = self._store.resolve(delivery.recipient)

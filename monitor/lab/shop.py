@@ -1,4 +1,4 @@
-"""A toy shop that processes synthetic refunds: the application under test in the demo and the tests.
+"""A toy shop that processes refunds, synthetic ones and those of its customers: the application under test in the demo and the tests.
 
 v1 mails the customer; v2 carries the one flipped line that sends to the holding store; v3 is the fix of it, and behaves like v1;
 v4 has a job that tells people who never bought anything that their refund is on its way: once when it is deployed, and again beside each
@@ -20,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.lab.books import Books
 from monitor.lab.faults import Fault, FaultBoard
 from monitor.lab.relay import Relay
 from monitor.lab.shop_mail import Refund, compose
@@ -27,6 +28,7 @@ from monitor.lab.signing import SELECTOR
 
 MAX_KEYS = 10_000  # remembered idempotency keys
 MAX_RETRIES = 1_000  # mails that wait because the relay deferred them
+NO_ROOM = "too many mails wait"
 RETRY_SECONDS = 1.0
 GIVE_UP_ATTEMPTS = 3_600
 PATHS = ("shop",)
@@ -52,15 +54,19 @@ class BadRequest(Exception):
 
 
 class Shop:
-    """The shop's state: which version is live, and which requests it has answered. `strangers` never bought anything."""
+    """The shop's state: which version is live, and which requests it has answered. `strangers` never bought anything. `books`: where the
+    refunds of customers are written down."""
 
-    def __init__(self, relay: Relay, faults: FaultBoard, domain: str, holding: str, strangers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, relay: Relay, faults: FaultBoard, domain: str, holding: str, strangers: Sequence[str] = (), books: Books | None = None
+    ) -> None:
         self.version = Version.V1
         self._relay = relay
         self._faults = faults
         self._domain = domain
         self._holding = holding
         self._strangers = tuple(strangers)
+        self._books = books
         self._answered: OrderedDict[str, tuple[str, int, dict[str, Any]]] = OrderedDict()
         self._numbers = itertools.count(1)
         self._retries: set[asyncio.Task[None]] = set()
@@ -76,6 +82,15 @@ class Shop:
         """Put another version live; requests in flight end on the old one."""
         self.version = version
         self._run_jobs()
+
+    def refund(self, refund: Refund) -> str:
+        """A customer's money goes back, and the mail about it goes the way of the version that is live. Returns the shop's own number."""
+        self._run_jobs()
+        number, message_id = self._ids(refund)
+        if self._books is not None:
+            self._books.refunded(number, refund)
+        self._mail(refund, number, message_id)
+        return number
 
     async def close(self) -> None:
         """Give up on mails that wait."""
@@ -117,6 +132,16 @@ class Shop:
         version = self.version
         self._run_jobs()
         refund_id, message_id = self._ids(refund)
+        reply = self._mail(refund, refund_id, message_id)
+        if reply == NO_ROOM:
+            return 503, {"error": reply, "version": version.value}
+        if not reply.startswith(("2", "4")):
+            return 502, {"error": f"the mail relay said: {reply}", "version": version.value}
+        return 202, {"refund_id": refund_id, "version": version.value, "message_id": message_id}
+
+    def _mail(self, refund: Refund, refund_id: str, message_id: str) -> str:
+        """What the relay said; what it deferred is tried again. NO_ROOM: too many wait for that already."""
+        version = self.version
         shown = replace(refund, amount=refund.amount + Decimal("10.00")) if version is Version.V5 else refund
         recipient = refund.email
         if version is Version.V2 or self._faults.hit(Fault.ROUTE_TO_HOLDING, paths=PATHS):
@@ -126,13 +151,11 @@ class Shop:
         reply = self._submit(sender, recipient, raw)
         if reply.startswith("4"):
             if len(self._retries) >= MAX_RETRIES:
-                return 503, {"error": "too many mails wait", "version": version.value}
+                return NO_ROOM
             task = asyncio.get_running_loop().create_task(self._retry(sender, recipient, raw), name="lab shop retry")
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
-        elif not reply.startswith("2"):
-            return 502, {"error": f"the mail relay said: {reply}", "version": version.value}
-        return 202, {"refund_id": refund_id, "version": version.value, "message_id": message_id}
+        return reply
 
     def _run_jobs(self) -> None:
         """The faulty job of v4; what the relay says to it, nobody reads."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import trustme
 
+from monitor.lab.books import Books
 from monitor.lab.control import control_application
 from monitor.lab.dns import DnsServer, Trouble, default_zones
 from monitor.lab.faults import Fault, FaultBoard, FaultState, Scope
@@ -31,7 +32,9 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True, slots=True)
 class LabSpec:
     """What to build. extra_accounts are further addresses, in the domain of a provider or of the shop; so are the strangers, people who
-    never bought anything: version v4 of the shop mails them refund confirmations all the same."""
+    never bought anything: version v4 of the shop mails them refund confirmations all the same. customers
+    have accounts too, and are nobody's seeds. books: a directory in which the shop and its
+    relay write down what they did."""
 
     mailboxes_per_provider: int = 2
     providers: tuple[Provider, ...] = DEFAULT_PROVIDERS
@@ -41,13 +44,15 @@ class LabSpec:
     sending_domains: tuple[str, ...] = (SHOP.domain,)
     extra_accounts: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
+    customers: tuple[str, ...] = ()
+    books: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.mailboxes_per_provider <= MAX_MAILBOXES:
             raise ValueError(f"mailboxes_per_provider must be between 1 and {MAX_MAILBOXES}")
         if not 0 <= self.announcement_delay <= 60:
             raise ValueError("announcement_delay must be between 0 and 60 seconds")
-        for address in (*self.extra_accounts, *self.strangers):
+        for address in (*self.extra_accounts, *self.strangers, *self.customers):
             self.host_of(address)
 
     def host_of(self, address: str) -> Provider:
@@ -104,6 +109,8 @@ class LabDescription:
     control_url: str
     dns_port: int
     strangers: tuple[str, ...] = ()
+    customers: tuple[str, ...] = ()
+    books: str = ""  # a directory; empty: nothing is written down
 
     def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
@@ -121,8 +128,9 @@ class Lab:
         self.holding = f"holding@store.{SHOP.domain}"
         self.bounces = f"bounces@{SHOP.domain}"
         self._open_accounts()
-        self.relay = Relay(self.store, self.faults, self.spec.sending_domains, Receiver(self.dns))
-        self.shop = Shop(self.relay, self.faults, SHOP.domain, self.holding, self.spec.strangers)
+        books = Books(self.spec.books) if self.spec.books is not None else None
+        self.relay = Relay(self.store, self.faults, self.spec.sending_domains, Receiver(self.dns), books)
+        self.shop = Shop(self.relay, self.faults, SHOP.domain, self.holding, self.spec.strangers, books)
         self.faults.subscribe(self._on_fault_switched)
         self._exit = contextlib.AsyncExitStack()
 
@@ -132,7 +140,7 @@ class Lab:
                 self.store.add_account(f"seed{number}@{provider.domain}", self.spec.password, provider)
         self.store.add_account(self.holding, self.spec.password, SHOP)
         self.store.add_account(self.bounces, self.spec.password, SHOP)
-        for address in (*self.spec.extra_accounts, *self.spec.strangers):
+        for address in (*self.spec.extra_accounts, *self.spec.strangers, *self.spec.customers):
             self.store.add_account(address, self.spec.password, self.spec.host_of(address))
 
     async def __aenter__(self) -> Self:
@@ -234,6 +242,8 @@ class Lab:
             control_url=f"http://{HOST}:{control_port}",
             dns_port=self.dns.port,
             strangers=tuple(address.lower() for address in self.spec.strangers),
+            customers=tuple(address.lower() for address in self.spec.customers),
+            books=str(self.spec.books or ""),
         )
 
     def _describe_imap(self, provider: Provider) -> ImapDescription:

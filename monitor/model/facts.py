@@ -17,6 +17,7 @@ from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, G
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
 from monitor.model.inspection import Cause, Drift, Facet, FacetKind, KeyAge
 from monitor.model.instant import Instant
+from monitor.model.ledger import Impact, Purge, Purged, Side, Standing, Volume
 from monitor.model.mail import UNSAID, Authentication, BlindCause, Carrier, Field, Mark, Placement
 from monitor.model.mailauth import DeliveredMail, MailProof
 from monitor.model.probe import Deadlines, Expectation, MailboxName, ProbeId, Purpose, RefundStory, Route
@@ -263,6 +264,22 @@ class Stray:
     author_domain: str = ""
     amounts: tuple[str, ...] = ()  # of money, as printed; at most three
     internaldate: float | None = None
+    claim: DeliveredMail | None = None  # what its proof needs, where it names us as its author in a tripwire mailbox
+    addressed: bool | None = None  # its To names this mailbox's own address; None: not looked at
+    likeness: str = ""  # how it looks like ours although its author is somebody else, in plain words
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Mail in a tripwire mailbox that is neither ours nor its provider's: somebody outside knows the address. A bounded number a mailbox
+    and day; `more`: how many came since the fact before and were only counted."""
+
+    at: Instant
+    mailbox: MailboxName
+    folder: str
+    digest: str
+    author_domain: str = ""  # empty: nobody can tell
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +432,64 @@ class Tripped:
     arrived: float | None = None  # seconds since the epoch, by the receiver's clock
 
 
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """Refund mail that names us as its author lies in a tripwire mailbox, and can be neither proven nor disproven to be ours. `stray`: the
+    fact it rests on."""
+
+    at: Instant
+    mailbox: MailboxName
+    stray: int
+    author_domain: str
+    evidence: tuple[str, ...]  # in plain words: what is not known, and what is
+    arrived: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imitated:
+    """Refund mail that pretends to be ours lies in a tripwire mailbox. `stray`: the fact it rests on. A bounded number a mailbox and day;
+    `more`: how many came since the fact before and were only counted."""
+
+    at: Instant
+    mailbox: MailboxName
+    stray: int
+    author_domain: str
+    evidence: tuple[str, ...]  # in plain words: how it pretends, and who says that it is not ours
+    arrived: float | None = None
+    more: int = 0
+
+
+# --- writer: stages/reconcile ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Ledger and confirmations, compared. Written when something has changed, and now and then to say that they still are. No number of a
+    refund and no recipient stands here: those are in the ledger store, which forgets them when it is told to."""
+
+    at: Instant
+    standing: Standing
+    volumes: tuple[Volume, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBlind:
+    """A source of refunds or confirmations cannot be read."""
+
+    at: Instant
+    source: str
+    side: Side
+    detail: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRestored:
+    at: Instant
+    source: str
+    side: Side
+
+
 # --- writer: stages/incident -----------------------------------------------------------------------------------------
 
 
@@ -441,6 +516,7 @@ class Transition:
     note: str = ""
     by: str = ""  # the person, where one did it
     parent: IncidentId | None = None  # the wider incident of which it is a part: nobody is told of it any more
+    impact: Impact | None = None  # on real refunds, when it was written; None: no ledger is configured, or it did not answer
 
 
 # --- writer: stages/notify -------------------------------------------------------------------------------------------
@@ -593,6 +669,16 @@ class InspectionAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerPurged:
+    """A person had the ledger store forget something. Of a recipient only the hash stands here."""
+
+    at: Instant
+    by: str
+    purge: Purge
+    purged: Purged
+
+
+@dataclass(frozen=True, slots=True)
 class GateRequested:
     """One attempt of a gate. All that is needed to decide it, whatever the configuration becomes."""
 
@@ -652,12 +738,27 @@ ProbeFact = (
     | Judged
     | Closed
 )
-MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Foreign
+MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Unasked | Foreign
+TripwireFact = Tripped | Doubted | Imitated
 IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
 GateFact = GateRequested | GateProbing | GateDecided | GateCancelled | GateOverridden
+LedgerFact = Reconciled | SourceBlind | SourceRestored | LedgerPurged
 ZoneFact = ZoneObserved | ZoneLearned | Baselined | InspectionAsked
 AppFact = Started | Reloaded | ReloadRefused
-Fact = AppFact | ClockJumped | ProbeFact | MailboxFact | ZoneFact | Tripped | IncidentFact | GateFact | DeployMarked | Paused | Resumed
+Fact = (
+    AppFact
+    | ClockJumped
+    | ProbeFact
+    | MailboxFact
+    | ZoneFact
+    | LedgerFact
+    | TripwireFact
+    | IncidentFact
+    | GateFact
+    | DeployMarked
+    | Paused
+    | Resumed
+)
 
 KINDS: dict[str, type[Fact]] = {
     "started": Started,
@@ -685,12 +786,19 @@ KINDS: dict[str, type[Fact]] = {
     "watch_blind": WatchBlind,
     "watch_restored": WatchRestored,
     "stray": Stray,
+    "unasked": Unasked,
     "foreign": Foreign,
     "dsn_received": DsnReceived,
     "cleaned_up": CleanedUp,
     "judged": Judged,
     "closed": Closed,
     "tripped": Tripped,
+    "doubted": Doubted,
+    "imitated": Imitated,
+    "reconciled": Reconciled,
+    "source_blind": SourceBlind,
+    "source_restored": SourceRestored,
+    "ledger_purged": LedgerPurged,
     "transition": Transition,
     "notified": Notified,
     "notify_failed": NotifyFailed,

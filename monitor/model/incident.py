@@ -23,6 +23,7 @@ class ScopeKind(StrEnum):
     MAILBOX = "mailbox"
     DEPLOY = "deploy"  # no route: what a release gate holds
     DOMAIN = "domain"  # no route either: a sending domain
+    LEDGER = "ledger"  # nor here: the shop's real refunds and confirmations
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,6 +38,7 @@ class Scope:
 
 
 EVERYWHERE = Scope(ScopeKind.ALL)
+THE_LEDGER = Scope(ScopeKind.LEDGER)
 
 
 class Phase(StrEnum):
@@ -64,6 +66,7 @@ class Opening(StrEnum):
     BLIND = "blind"  # we cannot look, or cannot submit
     ITSELF = "itself"  # the monitor's own fault
     HELD = "held"  # a release gate did not pass
+    DIFFERENCE = "difference"  # ledger and confirmations differ
     FINDING = "finding"  # two inspections of a domain agree that something is wrong
 
 

@@ -16,6 +16,7 @@ from monitor.model.inspection import InspectPolicy
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.model.secret import SecretRef
+from monitor.model.sources import LedgerPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ class Access(StrEnum):
     GATE = "gate"
     ROLLBACK = "rollback"
     ONCALL = "oncall"
+    LEDGER = "ledger"  # says which refunds and confirmations there were; may see how they differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,7 @@ class Policy:
     deploy_hooks: Mapping[str, DeployHook] = field(default_factory=dict)
     grafana: GrafanaPolicy | None = None
     inspect: InspectPolicy = field(default_factory=InspectPolicy)
+    ledger: LedgerPolicy = field(default_factory=LedgerPolicy)
 
     @property
     def seeds(self) -> SeedList:

@@ -79,6 +79,8 @@ class Symptom(StrEnum):
     BASELINE = "baseline"
     MONITOR = "monitor"
     STRAY = "stray"  # refund mail that should not be: from no verdict on a probe, but from a tripwire
+    IMITATION = "imitation"  # from a tripwire too: refund mail that pretends to be ours
+    TRIPWIRE_LEAKED = "tripwire_leaked"  # from a tripwire too: its address is known outside
     GATE_HOLD = "gate_hold"  # from no verdict on a probe either, but from a gate's decision
     AUTH_SPF = "auth_spf"  # this one and those below: from inspections of a sending domain, never from a probe
     AUTH_DKIM = "auth_dkim"
@@ -87,6 +89,12 @@ class Symptom(StrEnum):
     TLS = "tls"
     DRIFT = "drift"
     DNS_BLIND = "dns_blind"  # we cannot ask
+    LEDGER_MISSING = "ledger_missing"  # this one and those below: from the reconciliation of real refunds
+    LEDGER_SPURIOUS = "ledger_spurious"
+    LEDGER_MISMATCHED = "ledger_mismatched"
+    LEDGER_DUPLICATE = "ledger_duplicate"
+    VOLUME = "volume"  # far too few or too many
+    LEDGER_BLIND = "ledger_blind"  # a source cannot be read
 
 
 _TABLE: dict[Reason, tuple[Verdict, Symptom | None]] = {

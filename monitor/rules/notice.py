@@ -14,6 +14,7 @@ from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.rules.deploys import worded
 from monitor.rules.plain import plain
+from monitor.rules.reconcile import impact
 from monitor.rules.words import lapse
 
 LONGEST = 1_024  # characters of title and text together
@@ -47,6 +48,8 @@ TITLES: dict[Symptom, str] = {
     Symptom.BASELINE: "No sound baseline to compare with",
     Symptom.MONITOR: "The monitor itself is in trouble",
     Symptom.STRAY: "Refund mail where none must ever come",
+    Symptom.IMITATION: "Refund mail that imitates ours",
+    Symptom.TRIPWIRE_LEAKED: "Tripwire address known outside",
     Symptom.GATE_HOLD: "Release gate holds a deploy",
     Symptom.AUTH_SPF: "SPF of a sending domain is broken",
     Symptom.AUTH_DKIM: "DKIM of a sending domain is broken",
@@ -55,6 +58,12 @@ TITLES: dict[Symptom, str] = {
     Symptom.TLS: "TLS of our mail is broken",
     Symptom.DRIFT: "DNS of a sending domain changed for the worse",
     Symptom.DNS_BLIND: "DNS cannot be asked",
+    Symptom.LEDGER_MISSING: "Refunds without a confirmation",
+    Symptom.LEDGER_SPURIOUS: "Confirmations without a refund",
+    Symptom.LEDGER_MISMATCHED: "Confirmations that do not fit their refund",
+    Symptom.LEDGER_DUPLICATE: "Refunds confirmed more than once",
+    Symptom.VOLUME: "Far too few or too many refunds or confirmations",
+    Symptom.LEDGER_BLIND: "Refunds or confirmations cannot be read",
 }
 
 
@@ -197,7 +206,7 @@ def _now(transition: Transition, after_silence: bool) -> str:
         case Phase.GROWN if transition.routes and transition.note != BETTER_KNOWN:
             said.insert(0, f"more than told before: {len(transition.routes)} routes")
         case Phase.FLAPPING:
-            what = "it is" if transition.opening is Opening.FINDING else "mail is"
+            what = "it is" if transition.opening in (Opening.FINDING, Opening.DIFFERENCE) else "mail is"
             said.insert(0, f"opened {transition.episode} times: it stays open until {what} good for four times as long")
         case _:
             pass
@@ -211,14 +220,20 @@ def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
         ("Over", f"closed by {transition.by}: {reason}" if transition.by else reason),
         ("Lasted", f"{span}, {_clock(transition.since, transition.at)} to {_clock(transition.at)}"),
     ]
-    if transition.scope.kind not in (ScopeKind.DEPLOY, ScopeKind.DOMAIN):  # no probe is theirs: a gate counts its own
+    if transition.scope.kind not in (ScopeKind.DEPLOY, ScopeKind.DOMAIN, ScopeKind.LEDGER):  # no probe is theirs: a gate counts its own
         lines.append(("Adverse", f"{bad} of the probes" if bad else "no probe was counted"))
-    return [*lines, ("Impact", "on real refunds: not measured")]
+    return [*lines, ("Impact", _real(transition, over=True))]
 
 
 def _impact(transition: Transition) -> str:
     shares = ", ".join(f"{provider} {100 * bad / max(1, sent):.0f} %" for provider, bad, sent in _counts(transition)[:SHOWN] if bad)
-    return f"{f'{shares} of probes; ' if shares else ''}on real refunds: not measured"
+    return f"{f'{shares} of probes; ' if shares else ''}{_real(transition, over=False)}"
+
+
+def _real(transition: Transition, over: bool) -> str:
+    if transition.impact is None:
+        return "on real refunds: not measured"
+    return impact.worded(transition.impact, transition.symptom, over)
 
 
 def _fitted(title: str, lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str) -> str:

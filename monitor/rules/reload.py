@@ -47,6 +47,7 @@ def changes(old: Policy, new: Policy) -> tuple[str, ...]:
     lines += _members("gate policy", old.gates.policies, new.gates.policies)
     lines += _members("deploy hook", old.deploy_hooks, new.deploy_hooks)
     lines += _members("inspected domain", old.inspect.domains, new.inspect.domains)
+    lines += _members("ledger source", old.ledger.sources, new.ledger.sources)
     if len(lines) > MAX_CHANGES:
         return (*lines[: MAX_CHANGES - 1], f"and {len(lines) - MAX_CHANGES + 1} more")
     return tuple(lines)
@@ -94,9 +95,9 @@ def _sections(old: Policy, new: Policy) -> list[str]:
         lines.append(f"signing keys: {counts or 'order changed'}")
     if old.listen.tokens != new.listen.tokens:
         lines.append("listen.tokens changed")
-    for name in ("watch", "retention", "incidents", "gates", "inspect"):
+    for name in ("watch", "retention", "incidents", "gates", "inspect", "ledger"):
         inner = _differing(getattr(old, name), getattr(new, name))
-        lines += [f"{name}.{key} changed" for key in inner if key not in ("policies", "domains")]
+        lines += [f"{name}.{key} changed" for key in inner if key not in ("policies", "domains", "sources")]
     lines += [f"{name} changed" for name in ("drain", "sending_domains") if getattr(old, name) != getattr(new, name)]
     if old.heartbeat != new.heartbeat:
         lines.append(f"heartbeat {_verb(old.heartbeat, new.heartbeat)}")

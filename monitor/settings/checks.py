@@ -19,6 +19,7 @@ from monitor.settings.faults import KeyPath
 from monitor.settings.gate_policies import check_gates
 from monitor.settings.http_values import must_be_hidden, must_be_secret
 from monitor.settings.inspect_checks import check_inspect
+from monitor.settings.ledger_policies import check_ledger
 from monitor.settings.mail_shape import CommandShape, HttpShape, MailboxShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import check_heartbeat, check_notify
 from monitor.settings.report import Report
@@ -67,6 +68,8 @@ def check(settings: Settings, data: Mapping[str, Any], broken: Set[KeyPath], rep
     check_deploys(settings.deploys, report)
     if ("inspect",) not in broken:
         check_inspect(settings.inspect, data.get("inspect") or {}, report)
+    if ("ledger",) not in broken:
+        check_ledger(settings.ledger, report)
     if not broken:
         check_gates(settings, routes, report)
     if not broken:
@@ -145,7 +148,7 @@ def _mailbox(at: KeyPath, box: MailboxShape, report: Report) -> None:
             what = "is for a mailbox that probes go to; nothing is ever sent to a tripwire or deleted from it"
             report.fault((*at, key), what, "remove it")
     if not box.authserv_ids:
-        what = "is a tripwire without authserv_ids: nobody's Authentication-Results are trusted, no stray can be shown to be ours"
+        what = "is a tripwire without authserv_ids: nobody's Authentication-Results are trusted, only our own check of a signature tells"
         report.note(at, what, "write authserv_ids: [mx.google.com], the first word of that header")
 
 

@@ -23,7 +23,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, Templates):
         return [value.subject, value.text, value.html]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.repr}  # what is not shown is secret
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):

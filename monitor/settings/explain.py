@@ -17,6 +17,8 @@ from monitor.settings.shape import Settings
 _OF_KINDS: dict[KeyPath, str] = {  # mappings whose members have a `kind`, which pydantic puts into their place
     ("paths",): "kind: smtp, kind: http or kind: command",
     ("notify", "channels"): "kind: webhook or kind: alertmanager",
+    ("ledger", "refunds"): "kind: files, kind: sql or kind: push",
+    ("ledger", "confirmations"): "kind: mailbox, kind: postfix, kind: files, kind: sql or kind: push",
 }
 _LISTED = 16  # keys named in a mend at most
 

@@ -45,6 +45,7 @@ from monitor.settings.digest import digest
 from monitor.settings.faults import KeyPath
 from monitor.settings.gate_policies import gates_policy
 from monitor.settings.inspect_policies import inspect_policy
+from monitor.settings.ledger_policies import ledger_policy
 from monitor.settings.mail_shape import CommandShape, HttpShape, LocaleShape, MailboxShape, PathShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import told
 from monitor.settings.notify_shape import AlertmanagerShape, ChannelShape, WebhookShape
@@ -88,8 +89,9 @@ class Maker:
         notify, heartbeat, domains = self._notify(), self._heartbeat(), self._sending_domains()
         gates, hooks, grafana = gates_policy(settings.gates), self._deploy_hooks(), self._grafana()
         inspect = inspect_policy(settings.inspect, domains)
+        ledger = ledger_policy(settings.ledger, self._at, self._report)
         sections = (listen, paths, boxes, made, watch, retention, settings.drain, domains, incidents, notify, heartbeat)
-        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections, gates, hooks, grafana, inspect)
+        whole = digest(settings.environment, settings.instance, keys, state_dir, *sections, gates, hooks, grafana, inspect, ledger)
         return Policy(
             environment=settings.environment,
             instance=settings.instance,
@@ -111,6 +113,7 @@ class Maker:
             deploy_hooks=MappingProxyType(hooks),
             grafana=grafana,
             inspect=inspect,
+            ledger=ledger,
         )
 
     def _keys(self) -> list[SigningKey]:

@@ -10,6 +10,7 @@ from monitor.settings.addresses import DomainName, Host
 from monitor.settings.deploys_shape import DeploysShape
 from monitor.settings.gates_shape import GatesShape
 from monitor.settings.inspect_shape import InspectShape
+from monitor.settings.ledger_shape import LedgerShape
 from monitor.settings.mail_shape import MailboxShape, PathShape
 from monitor.settings.notify_shape import HeartbeatShape, IncidentsShape, NotifyShape
 from monitor.settings.scalars import Budget, Hidden, Name, Percent, Port, Size, Span, Text, Whole
@@ -40,6 +41,7 @@ class TokensShape(Section):
     gate: Hidden | None = optional("May ask for gates and cancel them.")
     rollback: Hidden | None = optional("Opens Flagger's rollback hook and nothing else; no other token opens it, not even on loopback.")
     oncall: Hidden | None = optional("May pause, resume, acknowledge, silence and override a gate.")
+    ledger: Hidden | None = optional("May say which refunds and confirmations there were, and see how they differ.")
 
 
 class ListenShape(Section):
@@ -162,6 +164,7 @@ class Settings(Section):
     )
     deploys: DeploysShape = Field(default_factory=DeploysShape, description="Where deploys are heard of and shown.")
     inspect: InspectShape = Field(default_factory=InspectShape, description="How the zones of the sending domains are inspected.")
+    ledger: LedgerShape = Field(default_factory=LedgerShape, description="Real refunds and their confirmations, compared both ways.")
     listen: ListenShape = Field(default_factory=ListenShape, description="Where /metrics, /livez, /readyz and /v1 answer.")
     state_dir: Text = optional("Directory of the journal, mode 0700; relative to this file.", "/var/lib/mailcanary")
     drain: Annotated[float, Span("0s", "10m")] = optional("How long SIGTERM waits for running submissions.", "20s")

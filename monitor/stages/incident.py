@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from monitor.desk import Desk
 from monitor.model.facts import (
     Acknowledged,
     Closed,
+    Doubted,
     Entry,
     GateDecided,
     GateOverridden,
+    Imitated,
     InspectionAsked,
     Judged,
+    LedgerPurged,
     Looked,
     MailProved,
+    Reconciled,
     ResolveAsked,
+    SourceBlind,
+    SourceRestored,
+    Stray,
     SubmitError,
     Transition,
     Tripped,
+    Unasked,
     WatchBlind,
     WatchRestored,
     Withheld,
     ZoneObserved,
 )
-from monitor.model.incident import Phase
-from monitor.model.policy import Policy
-from monitor.model.probe import Route
+from monitor.model.incident import Phase, Scope, ScopeKind
+from monitor.model.ledger import Impact
+from monitor.model.policy import Policy, Role
+from monitor.model.probe import MailboxName, Route
+from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.incident import Layout, decide
 
 IDLE = 3600.0
+IMPACT_WITHIN = 1.0  # seconds for all that is told at once: no page waits longer for a number
 TOLD = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING, Phase.RESOLVED})  # people hear of it: it must survive the machine
 _MATTERS = (
     Acknowledged,
     ResolveAsked,
     Tripped,
+    Doubted,
+    Imitated,
+    Stray,
+    Unasked,
     WatchBlind,
     WatchRestored,
     Withheld,
@@ -44,12 +61,19 @@ _MATTERS = (
     ZoneObserved,
     MailProved,
     InspectionAsked,
+    Reconciled,
+    SourceBlind,
+    SourceRestored,
+    LedgerPurged,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class Incident:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, ledger: Ledger | None = None) -> None:
         self._desk = desk
+        self._ledger = ledger  # asked for the impact on real refunds
         self._policy: Policy | None = None
         self._layout: Layout | None = None
         self._due = 0.0  # on the monotonic clock: when to decide although nothing happens
@@ -106,7 +130,42 @@ class Incident:
         due = now.mono + (IDLE if decision.wake is None else decision.wake)
         self._due = min(self._due, due) if touched else due  # a look at some routes only does not put off the look at everything
         if decision.transitions:
-            await desk.commit(decision.transitions, durable=any(_is_told(fact) for fact in decision.transitions))
+            told = any(_is_told(fact) for fact in decision.transitions)
+            await desk.commit(await self._weighed(decision.transitions) if told else decision.transitions, durable=told)
+
+    async def _weighed(self, transitions: Sequence[Transition]) -> list[Transition]:
+        """Those that people are told of with their impact on real refunds, as far as the ledger answers in time."""
+        weighed = list(transitions)
+        ledger, policy = self._ledger, self._desk.policy
+        if ledger is None or not policy.ledger.enabled:
+            return weighed
+        known: dict[tuple[float, str], Impact] = {}
+        try:
+            async with asyncio.timeout(IMPACT_WITHIN):
+                for index, fact in enumerate(weighed):
+                    if not _is_told(fact) or fact.parent is not None:
+                        continue
+                    asked = (fact.since.utc, _provider(fact.scope, policy))
+                    if asked not in known:
+                        known[asked] = await ledger.impact(asked[0], fact.at.utc, asked[1])
+                    weighed[index] = replace(fact, impact=known[asked])
+        except TimeoutError:
+            _log.warning("the ledger store did not say within %.0f s what an incident means for real refunds", IMPACT_WITHIN)
+        except LedgerUnreadable as error:
+            _log.warning("what an incident means for real refunds is not known: %s", error)
+        return weighed
+
+
+def _provider(scope: Scope, policy: Policy) -> str:
+    """The mailbox provider to whose customers the incident is confined; empty: it may be about all of them."""
+    match scope.kind:
+        case ScopeKind.PROVIDER:
+            return scope.name
+        case ScopeKind.MAILBOX:
+            box = policy.mailboxes.get(MailboxName(scope.name))
+            return box.provider if box is not None and box.role is Role.SEED else ""
+        case ScopeKind.ALL | ScopeKind.PATH | ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
+            return ""
 
 
 def _is_told(fact: Transition) -> bool:

@@ -6,16 +6,19 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from monitor.desk import Desk
-from monitor.model.facts import Delivered, DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray
+from monitor.model.facts import Delivered, DsnReceived, Fact, Foreign, ForeignKind, Sighted, Stray, Unasked
 from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Copy, Placement
+from monitor.model.mailauth import DeliveredMail
 from monitor.model.policy import MailboxPolicy, Role
 from monitor.model.probe import ProbeId
 from monitor.rules import judge, match, reading, token, tripwire
+from monitor.rules.likeness import Sender, likeness, read_sender
 from monitor.rules.mailauth import authres
 from monitor.rules.mailauth.delivered import read_proof
 from monitor.rules.reading import Reading
 from monitor.views.probes import ProbeState
+from monitor.views.tripwires import Daily
 
 MAX_HELD = 100  # refund mail that waits for an answer to name it; beyond it mail becomes a stray at once
 MAX_AMOUNTS = 3  # of a stray that are kept
@@ -40,6 +43,9 @@ class Sorter:
         self._policy = policy
         self._held: dict[tuple[str, int, int], _Held] = {}
         self._proved: deque[ProbeId] = deque(maxlen=MAX_LATEST)  # two copies may come in one look
+        self._told = Daily()  # unasked mail; the world is behind while a look is sorted
+        self._untold = 0
+        self._claims = Daily()
 
     def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None, seen: Instant) -> list[Fact]:
         """The facts that a copy gives; none for unrelated mail, for a copy already sighted, and for one that is held."""
@@ -74,11 +80,13 @@ class Sorter:
                     return []
                 return [self._stray(held, why)]
             case match.Unrelated():
-                return []
+                return self._unasked(held)
 
     def _stray(self, held: _Held, why: str) -> Stray:
         copy, found = held.copy, held.found
-        author = found.author.domain.name if found.author else ""
+        author = _author(found)
+        claim = self._claim(held, author)
+        sender = read_sender(copy.raw) if self._policy.role is Role.TRIPWIRE else Sender()
         if tripwire.unverifiable(author, self._policy, self._desk.policy):
             why = f"{why}; whether it is ours nobody can tell: name the receiver in mailboxes.{self._policy.name}.authserv_ids"
         return Stray(
@@ -92,7 +100,35 @@ class Sorter:
             author_domain=author,
             amounts=found.amounts[:MAX_AMOUNTS],
             internaldate=copy.internaldate,
+            claim=claim,
+            addressed=self._policy.address.base in sender.to if self._policy.role is Role.TRIPWIRE else None,
+            likeness=likeness(sender, self._desk.policy.sending_domains),
         )
+
+    def _claim(self, held: _Held, author: str) -> DeliveredMail | None:
+        """What the proof of a stray needs, where it names us. A flood of them does not fill the journal."""
+        policy = self._desk.policy
+        if self._policy.role is not Role.TRIPWIRE or not policy.inspect.enabled or not tripwire.is_ours(author, policy):
+            return None
+        told = self._desk.world.tripwires.claims.get(self._policy.name, Daily()).on(held.seen)
+        if max(told, self._claims.on(held.seen)) >= tripwire.CLAIMS_A_DAY:
+            return None
+        self._claims.add(held.seen)
+        return read_proof(held.copy.raw, held.copy.truncated, self._policy.authserv_ids)
+
+    def _unasked(self, held: _Held) -> list[Fact]:
+        """Other mail in a tripwire mailbox: whoever wrote it knows the address. Each once, and so many a day."""
+        name, copy, found = self._policy.name, held.copy, held.found
+        author = _author(found)
+        known = self._desk.world.tripwires
+        if not tripwire.is_unasked(author, self._policy, self._desk.policy) or known.knows(name, author, found.digest):
+            return []
+        if max(known.unasked.get(name, Daily()).on(held.seen), self._told.on(held.seen)) >= tripwire.UNASKED_A_DAY:
+            self._untold += 1
+            return []
+        self._told.add(held.seen)
+        more, self._untold = self._untold, 0
+        return [Unasked(held.seen, name, copy.folder.name, found.digest, author, more)]
 
     def _context(self) -> match.Context:
         policy = self._desk.policy
@@ -208,3 +244,7 @@ class Sorter:
             header_digest=found.header_digest,
             size=copy.size,
         )
+
+
+def _author(found: Reading) -> str:
+    return found.author.domain.name if found.author else ""

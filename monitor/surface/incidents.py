@@ -7,14 +7,19 @@ from enum import StrEnum
 
 from monitor.desk import Desk
 from monitor.model.facts import NotifyFailed, Transition
-from monitor.model.incident import DeployCandidate, Diagnosis, Phase
+from monitor.model.incident import DeployCandidate, Diagnosis, Phase, Scope, ScopeKind
 from monitor.model.instant import Instant
+from monitor.model.ledger import Impact
 from monitor.model.notice import Call
+from monitor.model.policy import Role
+from monitor.model.probe import MailboxName
 from monitor.rules.deploys import worded
 from monitor.rules.notice import TITLES, render
 from monitor.rules.notify import hushed, owed
 from monitor.rules.plain import plain
+from monitor.rules.reconcile.impact import worded as worded_impact
 from monitor.surface.evidence import evidence
+from monitor.surface.ledger import impact_row
 from monitor.views.incidents import IncidentState
 from monitor.views.outbox import Item
 from monitor.views.world import World
@@ -80,11 +85,24 @@ def incident_row(state: IncidentState, now: Instant) -> Row:
     }
 
 
-def incident_story(desk: Desk, state: IncidentState) -> Row:
-    """Schema `mailcanary.incident/v1`: every key always there, additive changes only."""
+def provider_of(desk: Desk, scope: Scope) -> str:
+    """The mailbox provider whose customers the incident is about; empty: everybody's."""
+    match scope.kind:
+        case ScopeKind.PROVIDER:
+            return scope.name
+        case ScopeKind.MAILBOX:
+            box = desk.policy.mailboxes.get(MailboxName(scope.name))
+            return box.provider if box is not None and box.role is Role.SEED else ""
+        case ScopeKind.ALL | ScopeKind.PATH | ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
+            return ""
+
+
+def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None = None) -> Row:
+    """Schema `mailcanary.incident/v1`: every key always there, additive changes only. `impact`: as people were told; `impact_now`: as the
+    ledger has it now, None where it was not asked."""
     now, policy = desk.clock.now(), desk.policy
     ended = state.resolved_at or now
-    told = _latest(state, "tallies")
+    told, told_impact = _latest(state, "tallies"), _latest(state, "impact")
     pending = {item.seq for item in owed(desk.world.outbox, policy.notify, now)}
     notice = render(state.last, policy, "", Call.FIRE)
     return {
@@ -108,6 +126,8 @@ def incident_story(desk: Desk, state: IncidentState) -> Row:
         else None,
         "resolve_asked": _said(state.resolve_asked.at, state.resolve_asked.by, state.resolve_asked.reason) if state.resolve_asked else None,
         "openings": [at.iso() for at in state.openings],
+        "impact": _impact(told_impact.impact, told_impact, told_impact.phase is Phase.RESOLVED),
+        "impact_now": _impact(impact_now, state.last, state.resolved_at is not None),
         "steps": _steps(state),
         "hushed": hushed(desk.world.outbox, state.id, now) or None,
         "notifications": [_notification(item, item.seq in pending) for item in desk.world.outbox.of(state.id)[-MOST_TOLD:]],
@@ -115,6 +135,10 @@ def incident_story(desk: Desk, state: IncidentState) -> Row:
         "runbook": notice.runbook_url,
         "freshness": evidence(desk, now),
     }
+
+
+def _impact(impact: Impact | None, transition: Transition, over: bool) -> Row | None:
+    return None if impact is None else {**impact_row(impact), "text": plain(worded_impact(impact, transition.symptom, over))}
 
 
 def _steps(state: IncidentState) -> list[Row]:

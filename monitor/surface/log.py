@@ -14,6 +14,7 @@ from monitor.model.facts import (
     ClockJumped,
     Deferred,
     DeployMarked,
+    Doubted,
     Entry,
     Fact,
     Foreign,
@@ -22,7 +23,9 @@ from monitor.model.facts import (
     GateDecided,
     GateOverridden,
     GateRequested,
+    Imitated,
     Judged,
+    LedgerPurged,
     Noted,
     Notified,
     NotifyFailed,
@@ -32,12 +35,15 @@ from monitor.model.facts import (
     ResolveAsked,
     Resumed,
     Silenced,
+    SourceBlind,
+    SourceRestored,
     Started,
     Stray,
     SubmitError,
     SubmitUnknown,
     Transition,
     Tripped,
+    Unasked,
     WatchBlind,
     WatchRestored,
     ZoneObserved,
@@ -47,6 +53,7 @@ from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
 from monitor.rules.plain import plain
 from monitor.surface.gate.safe import LONGEST_NAME, safe
+from monitor.views.ledger import STORE
 
 
 class LogFormat(StrEnum):
@@ -137,9 +144,22 @@ def describe(fact: Fact) -> Line | None:
             return Level.ERROR, "reload_refused", f"the configuration was not reloaded, the one before is in force: {fact.why}", {}
         case DeployMarked():
             return Level.INFO, "deploy_marked", _deploy(fact), {"deploy_id": safe(fact.deploy, LONGEST_NAME), "phase": fact.phase.value}
+        case Doubted():
+            text = f"{fact.mailbox}: refund mail that claims to be of {fact.author_domain}: {'; '.join(fact.evidence)}"
+            return Level.WARNING, "doubted", text, {"mailbox": fact.mailbox}
+        case Imitated():
+            more = f" (and {fact.more} before it)" if fact.more else ""
+            text = f"{fact.mailbox}: refund mail that imitates ours{more}: {'; '.join(fact.evidence)}"
+            return Level.WARNING, "imitated", text, {"mailbox": fact.mailbox}
+        case Unasked():
+            more = f" (and {fact.more} before it)" if fact.more else ""
+            text = f"{fact.mailbox}: mail of {fact.author_domain or 'nobody'} in a tripwire{more}: its address is known outside"
+            return Level.INFO, "unasked", text, {"mailbox": fact.mailbox}
         case Tripped():
             text = f"{fact.mailbox}: refund mail of {fact.author_domain} in a mailbox that must never get any: {'; '.join(fact.evidence)}"
             return Level.ERROR, "tripped", text, {"mailbox": fact.mailbox}
+        case SourceBlind() | SourceRestored() | LedgerPurged():
+            return _of_ledger(fact)
         case GateRequested() | GateDecided() | GateCancelled() | GateOverridden():
             return _of_gate(fact)
         case Transition() | Notified() | NotifyFailed() | Silenced() | ResolveAsked() | Noted():
@@ -155,6 +175,23 @@ def _deploy(fact: DeployMarked) -> str:
     of = " ".join(safe(part, LONGEST_NAME) for part in (fact.service, fact.version) if part)
     by = f", says {safe(fact.by, LONGEST_NAME)}" if fact.by else ""
     return f"deploy {safe(fact.deploy, LONGEST_NAME)}{f' ({of})' if of else ''} {DID[fact.phase]}{by}"
+
+
+def _of_ledger(fact: SourceBlind | SourceRestored | LedgerPurged) -> Line:
+    match fact:
+        case SourceBlind():
+            text = f"{_source(fact.source)}: cannot be read: {fact.detail}" + (f"; {fact.mend}" if fact.mend else "")
+            return Level.WARNING, "source_blind", text, {"source": fact.source}
+        case SourceRestored():
+            return Level.INFO, "source_restored", f"{_source(fact.source)}: is read again", {"source": fact.source}
+        case LedgerPurged():
+            gone = f"{fact.purged.refunds} refunds, {fact.purged.confirmations} confirmations, {fact.purged.differences} differences"
+            what = "of one recipient" if fact.purge.recipient else "of before a day"
+            return Level.INFO, "ledger_purged", f"the ledger store forgot what it had {what}, asked by {safe(fact.by)}: {gone}", {}
+
+
+def _source(name: str) -> str:
+    return "the ledger store" if name == STORE else f"source {name} of the ledger"
 
 
 def _of_gate(fact: GateRequested | GateDecided | GateCancelled | GateOverridden) -> Line:

@@ -14,6 +14,7 @@ from monitor.surface.deploys import deploy_rows
 from monitor.surface.evidence import freshness
 from monitor.surface.gate import gates_summary
 from monitor.surface.incidents import Shown, incident_row, known
+from monitor.surface.ledger import ledger_summary
 from monitor.surface.metrics import Vitals
 
 MOST_INCIDENTS = 50
@@ -39,6 +40,7 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "strays": _strays(desk),
         "incidents": _incidents(desk, now),
         "domains": _domains(desk),
+        "ledger": ledger_summary(desk),
         "channels": _channels(desk),
         "notifications_pending": len(owed(world.outbox, policy.notify, now)),
         "deploys": deploy_rows(desk)[:MOST_DEPLOYS],

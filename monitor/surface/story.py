@@ -96,6 +96,7 @@ def _facts(story: Document) -> list[tuple[str, str]]:
     deploys = [candidate["text"] for candidate in story["deploys"]] or ["none in the two hours before"]
     rows += [("deploys" if first else "", line) for first, line in _marked(deploys)]
     rows.append(("routes", _named(story["routes"]) or "none"))
+    rows += [(name, story[key]["text"]) for name, key in (("impact", "impact"), ("impact now", "impact_now")) if story.get(key)]
     if story["hushed"]:
         rows.append(("hushed", f"nobody is told: {story['hushed']}"))
     if diagnosis and diagnosis["next_step"]:

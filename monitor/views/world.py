@@ -38,6 +38,7 @@ from monitor.views.evidence import Evidence
 from monitor.views.gates import Gates
 from monitor.views.habit import Habit
 from monitor.views.incidents import Incidents
+from monitor.views.ledger import LedgerView
 from monitor.views.outbox import Outbox
 from monitor.views.probes import ProbeState
 from monitor.views.tripwires import Tripwires
@@ -104,6 +105,7 @@ class World:
     tripwires: Tripwires = field(default_factory=Tripwires)
     gates: Gates = field(default_factory=Gates)
     zones: Zones = field(default_factory=Zones)
+    ledger: LedgerView = field(default_factory=LedgerView)
 
     def probes_to(self, mailbox: MailboxName) -> list[ProbeState]:
         """The probes of this mailbox that are not closed, in the order of their planning."""
@@ -124,6 +126,7 @@ class World:
         self.tripwires.fold(entry)
         self.gates.fold(entry)
         self.zones.fold(entry)
+        self.ledger.fold(entry)
         match entry.fact:
             case ProbePlanned() as fact:
                 self._forget(fact.probe)

@@ -119,6 +119,25 @@ def test_gates_have_a_row(board: dict[str, Any]) -> None:
     assert "mailcanary_gates_running{" in asked
 
 
+def test_the_ledger_has_a_row(board: dict[str, Any]) -> None:
+    """Every metric of the ledger stands in a panel of that row."""
+    texts = [panel["title"] for panel in board["panels"]]
+    row = board["panels"][texts.index("Refunds and confirmations") + 1 : texts.index("Release gates")]
+    asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
+    for name in (
+        "unconfirmed_refunds",
+        "spurious_confirmations",
+        "mismatched_confirmations",
+        "duplicate_confirmations",
+        "oldest_unconfirmed_timestamp_seconds",
+        "last_reconciled_timestamp_seconds",
+        "source_read_until_timestamp_seconds",
+        "source_blind",
+        "differences_found_total",
+    ):
+        assert f"mailcanary_ledger_{name}{{" in asked, name
+
+
 def test_inspections_have_a_row(board: dict[str, Any]) -> None:
     """Every metric of inspections stands in a panel of that row."""
     texts = [panel["title"] for panel in board["panels"]]

@@ -29,7 +29,9 @@ def test_reasons_by_verdict() -> None:
 
 def test_every_symptom_is_used() -> None:
     inspected = {Symptom.AUTH_SPF, Symptom.AUTH_DKIM, Symptom.AUTH_DMARC, Symptom.DNS, Symptom.TLS, Symptom.DRIFT}
-    elsewhere = {Symptom.STRAY, Symptom.GATE_HOLD, Symptom.DNS_BLIND, *inspected}
+    tripwires = {Symptom.STRAY, Symptom.IMITATION, Symptom.TRIPWIRE_LEAKED}
+    ledger = {symptom for symptom in Symptom if symptom.value.startswith("ledger_")} | {Symptom.VOLUME}
+    elsewhere = {Symptom.GATE_HOLD, Symptom.DNS_BLIND, *inspected, *tripwires, *ledger}
     assert set(SYMPTOM_OF.values()) == {*Symptom, None} - elsewhere
     assert set(SYMPTOM_OF_CHECK.values()) == {*inspected, Symptom.CONTENT_WRONG, None}
 

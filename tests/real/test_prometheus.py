@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ pytestmark = [pytest.mark.skipif(real.absent() is not None, reason=f"real Promet
 DASHBOARD = json.loads((Path(__file__).resolve().parents[2] / "grafana" / "dashboards" / "mailcanary-overview.json").read_text())
 SERIES_PER_ROUTE = 75  # of one route, all metrics: 20 routes stay below 1,500
 SERIES_PER_DOMAIN = 28  # that is inspected
-SERIES_OF_ALL = 440  # what grows with neither
+SERIES_PER_SOURCE = 2  # of the ledger
+SERIES_OF_ALL = 500  # what grows with none of them
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         tree["mailboxes"]["trap"]["imap"]["port"] = description["shop_mail"]["plain"]
         tree["mailboxes"]["trap"]["folders"] = {"spam": [description["shop_mail"]["junk"]]}
         tree["notify"] = {"channels": {"phone": {"kind": "webhook", "url": "http://127.0.0.1:9/"}}}
+        key = at / "ledger-key"
+        key.write_text("sixteen bytes of key")
+        tree["ledger"] = {
+            "key": {"file": str(key)},
+            "confirm_within": "1m",
+            "refund_within": "1m",
+            "every": "1s",
+            "refunds": {"shop": {"kind": "push", "lag": "0s"}},
+            "confirmations": {"mailer": {"kind": "push", "lag": "0s"}},
+        }
         tree["listen"] = {"host": "127.0.0.1", "port": free_port()}
         with daemon(write_tree(tree, at), tree["listen"]["port"], at / "log") as running:
             lab.steer(lambda client: client.switch_on("junk", Scope(path="shop")))
@@ -122,6 +134,9 @@ def test_every_query_of_the_dashboard_runs_and_finds_something(scene: Scene) -> 
     scene.lab.steer(lambda client: client.switch_on("junk", Scope(path="shop")))
     scene.daemon.get("/livez")
     _post(scene.daemon, "/v1/deploys", {"deploy": "d1", "phase": "finish", "version": "v512", "sha": "a1b2c3d"})
+    told, untold = ({"refund": number, "amount": "1.00", "currency": "EUR", "at": _ago(hours)} for number, hours in (("1", 3), ("2", 2)))
+    _post(scene.daemon, "/v1/refunds", {"refunds": [told, untold]})
+    _post(scene.daemon, "/v1/confirmations", {"confirmations": [told]})
 
     def empty() -> list[str]:
         return [f"{title}: {text}" for title, text in queries() if not scene.prometheus.query(text)]
@@ -164,7 +179,9 @@ def test_series_stay_within_their_budget(scene: Scene) -> None:
     samples = scene.prometheus.query('{__name__=~"mailcanary_.+"}')
     count = Counter(sample["metric"]["__name__"] for sample in samples)
     print(f"{len(samples)} series for {scene.routes} routes; most: {count.most_common(6)}")
-    assert len(samples) <= SERIES_OF_ALL + SERIES_PER_DOMAIN + SERIES_PER_ROUTE * scene.routes, count.most_common(12)
+    assert len(samples) <= SERIES_OF_ALL + SERIES_PER_DOMAIN + 2 * SERIES_PER_SOURCE + SERIES_PER_ROUTE * scene.routes, count.most_common(
+        12
+    )
 
 
 def test_silence_of_the_daemon_is_a_page_and_resolves_nothing(scene: Scene) -> None:
@@ -184,6 +201,10 @@ def _loaded(scene: Scene) -> list[dict[str, Any]]:
 def _healthy(rule: dict[str, Any]) -> bool:
     assert rule["health"] != "err", rule
     return bool(rule["health"] == "ok")
+
+
+def _ago(hours: int) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
 
 
 def _post(running: Daemon, path: str, body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Is a stray really ours? Tables of strays, alignment, and what a hostile sender can write into the results."""
+"""Is a stray really ours? Tables of strays, alignment, our own proof, and what a hostile sender can write."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.model.facts import Stray
+from monitor.model.address import Address
+from monitor.model.facts import Entry, Imitated, Stray, Unasked
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, Authentication, AuthResult
+from monitor.model.mailauth import DeliveredMail, DmarcProof, MailProof, Signature, SignatureProof, SignatureState
 from monitor.model.policy import MailboxPolicy, Policy, Role
 from monitor.model.probe import MailboxName
 from monitor.rules.mailauth.authres import aligned, authentication, vouching
 from monitor.rules.reading import read
-from monitor.rules.tripwire import is_ours, trips, unverifiable
+from monitor.rules.tripwire import Own, Ruled, Ruling, is_ours, is_unasked, judged, known_outside, leaked, unverifiable
+from monitor.views.tripwires import KEPT_CAME, KEPT_DOMAINS, Tripwires
 from tests.stages.house import policy
 
-PASS, FAIL, NONE, ABSENT = AuthResult.PASS, AuthResult.FAIL, AuthResult.NONE, AuthResult.ABSENT
+PASS, FAIL, NONE, ABSENT, TEMPERROR = AuthResult.PASS, AuthResult.FAIL, AuthResult.NONE, AuthResult.ABSENT, AuthResult.TEMPERROR
+S, R = SignatureState, Ruling
 WIRE = MailboxName("wire")
 MX = "mx.mailbox.example"
+AT = Instant(1_790_000_000.0, 5.0, "p")
 STRAY = Stray(
-    at=Instant(1_790_000_000.0, 5.0, "p"),
+    at=AT,
     mailbox=WIRE,
     folder="INBOX",
     digest="d",
@@ -44,67 +49,296 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Policy:
 
 
 def box(known: Policy, role: Role = Role.TRIPWIRE, trusted: tuple[str, ...] = (MX,)) -> MailboxPolicy:
-    return replace(known.mailboxes[MailboxName("holding")], name=WIRE, role=role, authserv_ids=trusted)
+    return replace(
+        known.mailboxes[MailboxName("holding")], name=WIRE, role=role, authserv_ids=trusted, provider="postbox", host="imap.post.test"
+    )
+
+
+def alone(stray: Stray, mailbox: MailboxPolicy, known: Policy) -> Ruled:
+    """By the receiver's word alone."""
+    return judged(stray, mailbox, known, None, provable=False)
+
+
+# ---- the receiver's word ----------------------------------------------------------------------------------------------
 
 
 def test_the_evidence(known: Policy) -> None:
     auth = Authentication(NONE, PASS, PASS, MX)
-    assert trips(replace(STRAY, auth=auth), box(known), known) == (
-        f"{MX} says spf=none, dkim=pass, dmarc=pass for shop.example",
-        "it speaks of a refund and of £49.90, £1.00",
-        "it lies in INBOX, arrived at 2026-09-21T14:13:30Z",
+    assert alone(replace(STRAY, auth=auth), box(known), known) == Ruled(
+        R.OURS,
+        (
+            f"{MX} says spf=none, dkim=pass, dmarc=pass for shop.example",
+            "it speaks of a refund and of £49.90, £1.00",
+            "it lies in INBOX, arrived at 2026-09-21T14:13:30Z",
+        ),
     )
 
 
 @pytest.mark.parametrize("when", [None, float("inf"), float("nan"), 1e18, -1e18])
 def test_a_receivers_odd_clock_is_no_fault(known: Policy, when: float | None) -> None:
-    evidence = trips(replace(STRAY, internaldate=when, auth=Authentication(spf=PASS)), box(known), known)
-    assert evidence is not None
+    evidence = alone(replace(STRAY, internaldate=when, auth=Authentication(spf=PASS)), box(known), known).evidence
     assert evidence[0] == "the receiver says spf=pass for shop.example"
     assert evidence[2] == "it lies in INBOX, seen at 2026-09-21T14:13:20.000Z"
 
 
 @pytest.mark.parametrize(
-    ("changes", "tripped"),
+    ("changes", "ruling"),
     [
-        ({}, True),
-        ({"auth": Authentication(spf=PASS)}, True),
-        ({"auth": Authentication(dmarc=PASS)}, True),
-        ({"auth": Authentication(spf=PASS, dkim=FAIL, dmarc=FAIL)}, True),
-        ({"auth": UNSAID}, False),
-        ({"auth": Authentication(AuthResult.SOFTFAIL, FAIL, FAIL, MX)}, False),
-        ({"auth": Authentication(NONE, NONE, NONE, MX)}, False),
-        ({"auth": Authentication(AuthResult.TEMPERROR, AuthResult.PERMERROR, AuthResult.NEUTRAL, MX)}, False),
-        ({"author_domain": "refunds.shop.example"}, True),
-        ({"author_domain": "SHOP.example"}, True),
-        ({"author_domain": "mail.other.example"}, True),
-        ({"author_domain": "other.example"}, False),
-        ({"author_domain": "myshop.example"}, False),
-        ({"author_domain": "shop.example.evil.example"}, False),
-        ({"author_domain": ""}, False),
-        ({"amounts": ()}, True),
+        ({}, R.OURS),
+        ({"auth": Authentication(spf=PASS)}, R.OURS),
+        ({"auth": Authentication(dmarc=PASS)}, R.OURS),
+        ({"auth": Authentication(spf=PASS, dkim=FAIL, dmarc=FAIL)}, R.OURS),
+        ({"auth": UNSAID}, R.DOUBT),
+        ({"auth": Authentication(authserv_id=MX)}, R.DOUBT),
+        ({"auth": Authentication(AuthResult.SOFTFAIL, FAIL, FAIL, MX)}, R.IMITATION),
+        ({"auth": Authentication(NONE, NONE, NONE, MX)}, R.IMITATION),
+        ({"auth": Authentication(dkim=NONE, authserv_id=MX)}, R.IMITATION),
+        ({"auth": Authentication(spf=FAIL, authserv_id=MX)}, R.DOUBT),
+        ({"auth": Authentication(dkim=AuthResult.PERMERROR, dmarc=FAIL, authserv_id=MX)}, R.IMITATION),
+        ({"auth": Authentication(dkim=TEMPERROR, dmarc=NONE, authserv_id=MX)}, R.DOUBT),
+        ({"auth": Authentication(TEMPERROR, AuthResult.PERMERROR, AuthResult.NEUTRAL, MX)}, R.DOUBT),
+        ({"author_domain": "refunds.shop.example"}, R.OURS),
+        ({"author_domain": "SHOP.example"}, R.OURS),
+        ({"author_domain": "mail.other.example"}, R.OURS),
+        ({"author_domain": "other.example"}, R.NOTHING),
+        ({"author_domain": "myshop.example"}, R.NOTHING),
+        ({"author_domain": "shop.example.evil.example"}, R.NOTHING),
+        ({"author_domain": "evil.example", "likeness": "it looks like ours"}, R.IMITATION),
+        ({"author_domain": ""}, R.NOTHING),
+        ({"amounts": ()}, R.OURS),
+        ({"addressed": True}, R.OURS),
+        ({"addressed": False}, R.DOUBT),
+        ({"addressed": False, "auth": Authentication(spf=PASS, dkim=PASS)}, R.OURS),
     ],
 )
-def test_trips(known: Policy, changes: dict[str, Any], tripped: bool) -> None:
-    assert (trips(replace(STRAY, **changes), box(known), known) is not None) is tripped
+def test_by_the_receivers_word(known: Policy, changes: dict[str, Any], ruling: Ruling) -> None:
+    assert alone(replace(STRAY, **changes), box(known), known).ruling is ruling
 
 
 @pytest.mark.parametrize("role", [Role.SEED, Role.HOLDING])
 def test_only_in_a_tripwire_mailbox(known: Policy, role: Role) -> None:
-    assert trips(STRAY, box(known, role), known) is None
+    assert alone(STRAY, box(known, role), known).ruling is R.NOTHING
+    assert alone(replace(STRAY, author_domain="x.test", likeness="l"), box(known, role), known).ruling is R.NOTHING
     assert not unverifiable("shop.example", box(known, role, ()), known)
+    assert not is_unasked("evil.test", box(known, role), known)
 
 
 def test_without_sending_domains_nothing_is_ours(known: Policy) -> None:
     nobody = replace(known, sending_domains=())
-    assert trips(STRAY, box(known), nobody) is None
+    assert alone(STRAY, box(known), nobody).ruling is R.NOTHING
     assert not is_ours("", replace(known, sending_domains=("", ".")))
 
 
-def test_unverifiable_needs_our_name_and_a_receiver_that_we_cannot_trust(known: Policy) -> None:
+def test_unverifiable_needs_our_name_a_receiver_that_we_cannot_trust_and_nobody_to_ask(known: Policy) -> None:
     assert unverifiable("shop.example", box(known, trusted=()), known)
     assert not unverifiable("shop.example", box(known), known)
     assert not unverifiable("elsewhere.example", box(known, trusted=()), known)
+    inspecting = replace(known, inspect=replace(known.inspect, enabled=True, domains={"shop.example": None}))  # type: ignore[dict-item]
+    assert not unverifiable("shop.example", box(known, trusted=()), inspecting)
+
+
+# ---- our own proof ------------------------------------------------------------------------------------------------------
+
+SIGNED = Signature("shop.example", "s1", "ed25519-sha256", headers=("from", "to", "subject"))
+CLAIM = DeliveredMail(author_domains=("shop.example",), fields=(("to", 1),), signatures=(SIGNED,))
+CLAIMED = replace(STRAY, auth=UNSAID, claim=CLAIM, addressed=True)
+
+
+def proof(state: SignatureState = S.PASS, spf: AuthResult = ABSENT, spf_domain: str = "", address: str = "", **more: Any) -> MailProof:
+    domain = more.pop("domain", "shop.example")
+    return MailProof(spf, spf_domain, address, "", (SignatureProof(domain, "s1", "ed25519-sha256", state),), **more)
+
+
+UNSIGNED = replace(CLAIMED, claim=replace(CLAIM, signatures=()))
+BARE = replace(proof(), dkim=())
+ANOTHERS = replace(CLAIMED, claim=replace(CLAIM, signatures=(replace(SIGNED, domain="evil.test"),)))
+TO_NOT_SIGNED = replace(CLAIMED, claim=replace(CLAIM, signatures=(replace(SIGNED, headers=("from",)),)))
+TWO_TO = replace(CLAIMED, claim=replace(CLAIM, fields=(("to", 2),)))
+ELSEWHERE = replace(CLAIMED, addressed=False)
+DENIED = replace(CLAIMED, auth=Authentication(FAIL, FAIL, FAIL, MX))
+VOUCHED = replace(ELSEWHERE, auth=Authentication(dkim=PASS, authserv_id=MX))
+US, THEM = "shop.example", "evil.test"
+
+
+@pytest.mark.parametrize(
+    ("stray", "own", "ruling"),
+    [
+        pytest.param(CLAIMED, proof(), R.OURS, id="signed"),
+        pytest.param(DENIED, proof(), R.OURS, id="signed, the receiver denies"),
+        pytest.param(CLAIMED, proof(spf=FAIL, spf_domain=THEM), R.OURS, id="signed, through a stranger, to us"),
+        pytest.param(ELSEWHERE, proof(spf=FAIL, spf_domain=US), R.DOUBT, id="replayed"),
+        pytest.param(ELSEWHERE, proof(spf=PASS, spf_domain=THEM), R.DOUBT, id="replayed from a host with SPF of its own"),
+        pytest.param(ELSEWHERE, proof(spf=PASS, spf_domain=US), R.OURS, id="to another, from our server"),
+        pytest.param(ELSEWHERE, proof(), R.DOUBT, id="to another, sender not known"),
+        pytest.param(ELSEWHERE, proof(spf=TEMPERROR, spf_domain=US), R.UNPROVEN, id="to another, SPF does not answer"),
+        pytest.param(ELSEWHERE, proof(spf=TEMPERROR, spf_domain=THEM), R.DOUBT, id="SPF of others may fail as it likes"),
+        pytest.param(TO_NOT_SIGNED, proof(), R.DOUBT, id="anybody can have written that To"),
+        pytest.param(TWO_TO, proof(), R.DOUBT, id="another To on top"),
+        pytest.param(VOUCHED, proof(S.HEADER_ALTERED), R.DOUBT, id="the receiver vouches for a replay"),
+        pytest.param(VOUCHED, proof(S.NO_KEY, PASS, US), R.OURS, id="it vouches, and our server sent it"),
+        pytest.param(CLAIMED, proof(S.TEMPERROR), R.UNPROVEN, id="the key does not answer"),
+        pytest.param(DENIED, proof(S.TEMPERROR), R.UNPROVEN, id="it does not answer, the receiver denies"),
+        pytest.param(CLAIMED, proof(S.UNREAD), R.DOUBT, id="too big to be verified"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED, FAIL, US), R.IMITATION, id="forged signature"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED, NONE, THEM), R.IMITATION, id="forged signature, their envelope"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED, ABSENT, THEM), R.IMITATION, id="their envelope, address not known"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED), R.DOUBT, id="forged or broken, sender not known"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED, PASS, US), R.DOUBT, id="our server, broken signature"),
+        pytest.param(CLAIMED, proof(S.BODY_ALTERED, FAIL, US), R.DOUBT, id="our header, another body"),
+        pytest.param(CLAIMED, proof(S.NO_KEY, FAIL, US), R.DOUBT, id="our selector lost its key"),
+        pytest.param(CLAIMED, proof(S.REVOKED, FAIL, US), R.DOUBT, id="our selector was revoked"),
+        pytest.param(CLAIMED, proof(S.KEY_UNUSABLE, FAIL, US), R.DOUBT, id="our key is broken"),
+        pytest.param(CLAIMED, proof(S.EXPIRED, FAIL, US), R.IMITATION, id="expired"),
+        pytest.param(CLAIMED, proof(S.HEADER_ALTERED, FAIL, US, "192.0.2.9"), R.DOUBT, id="from an address of ours"),
+        pytest.param(UNSIGNED, replace(BARE, spf=PASS, spf_domain=US), R.DOUBT, id="SPF alone never trips"),
+        pytest.param(UNSIGNED, replace(BARE, spf=FAIL, spf_domain=US), R.IMITATION, id="unsigned, SPF fails"),
+        pytest.param(UNSIGNED, replace(BARE, spf=AuthResult.PERMERROR, spf_domain=US), R.DOUBT, id="our SPF record is broken"),
+        pytest.param(UNSIGNED, replace(BARE, spf=TEMPERROR, spf_domain=US), R.UNPROVEN, id="unsigned, SPF does not answer"),
+        pytest.param(UNSIGNED, BARE, R.DOUBT, id="nothing is known"),
+        pytest.param(ANOTHERS, proof(spf=PASS, spf_domain=THEM, domain=THEM), R.IMITATION, id="another's signature verifies"),
+        pytest.param(
+            replace(ANOTHERS, claim=replace(CLAIM, signatures=(replace(SIGNED, domain="sister.test"),))),
+            proof(domain="sister.test", dmarc=DmarcProof(PASS, dkim_aligned=True)), R.OURS, id="aligned by its organization",
+        ),
+        pytest.param(
+            replace(CLAIMED, claim=replace(CLAIM, header_cut=True)), proof(S.HEADER_ALTERED, FAIL, US), R.DOUBT, id="header cut",
+        ),
+        pytest.param(
+            replace(CLAIMED, claim=replace(CLAIM, signatures_ignored=3)), proof(S.HEADER_ALTERED, FAIL, US), R.DOUBT, id="more signatures",
+        ),
+    ],
+)  # fmt: skip
+def test_by_our_own_proof(known: Policy, stray: Stray, own: MailProof, ruling: Ruling) -> None:
+    tried = Own(own, keys=frozenset({("shop.example", "s1")}), addresses=frozenset({"192.0.2.9"}))
+    assert judged(stray, box(known), known, tried, provable=True).ruling is ruling
+    final = judged(stray, box(known), known, replace(tried, final=True), provable=True)
+    expected = ruling if ruling is not R.UNPROVEN else R.IMITATION if stray is DENIED else R.DOUBT
+    assert final.ruling is expected and len(final.evidence) == 3
+
+
+def test_a_selector_that_we_never_used_may_lack_its_key(known: Policy) -> None:
+    own = Own(proof(S.NO_KEY, FAIL, US))
+    assert judged(CLAIMED, box(known), known, own, provable=True).ruling is R.IMITATION
+
+
+def test_of_two_signatures_the_one_that_verifies_must_have_seen_the_to(known: Policy) -> None:
+    """The bogus one beside it says of itself that it covers To."""
+    two = replace(CLAIMED, claim=replace(CLAIM, signatures=(SIGNED, replace(SIGNED, headers=("from",)))))
+    states = tuple(SignatureProof(US, "s1", "ed25519-sha256", state) for state in (S.HEADER_ALTERED, S.PASS))
+    ruled = judged(two, box(known), known, Own(replace(proof(), dkim=states), final=True), provable=True)
+    assert ruled.ruling is R.DOUBT
+    vouched = replace(two, auth=Authentication(dkim=PASS, authserv_id=MX))
+    assert alone(vouched, box(known), known).ruling is R.DOUBT, "nor does the receiver say which of them it means"
+
+
+def test_who_says_what(known: Policy) -> None:
+    def first(stray: Stray, own: MailProof) -> str:
+        return judged(stray, box(known), known, Own(own, final=True), provable=True).evidence[0]
+
+    assert first(CLAIMED, proof()) == (
+        "our own check of the DKIM signature: pass, d=shop.example, s=s1; the receiver said nothing that we trust"
+    )
+    assert first(DENIED, proof()).endswith(f"; {MX} says spf=fail, dkim=fail, dmarc=fail for shop.example")
+    assert first(CLAIMED, proof(S.NO_KEY, FAIL, THEM)) == (
+        "it names shop.example as its author, but its signature (d=shop.example, s=s1) does not verify: no_key, SPF of evil.test is fail; "
+        "the receiver said nothing that we trust"
+    )
+    assert "SPF of shop.example allows its sender, but it bears no signature of ours" in first(
+        UNSIGNED, replace(BARE, spf=PASS, spf_domain=US)
+    )
+    assert "it may be an old mail of ours that was sent on" in first(ELSEWHERE, proof())
+
+
+def test_a_proof_is_asked_for_only_where_it_can_be_had(known: Policy) -> None:
+    assert judged(CLAIMED, box(known), known, None, provable=True).ruling is R.UNPROVEN
+    assert judged(VOUCHED, box(known), known, None, provable=True).ruling is R.UNPROVEN, "did our server send it?"
+    assert judged(replace(CLAIMED, claim=None), box(known), known, None, provable=True).ruling is R.DOUBT
+    assert judged(STRAY, box(known), known, None, provable=True).ruling is R.OURS, "the receiver has said enough"
+
+
+RESULTS, STATES = st.sampled_from(list(AuthResult)), st.sampled_from(list(SignatureState))
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    st.builds(Authentication, RESULTS, RESULTS, RESULTS, st.sampled_from(["", MX])),
+    st.lists(st.tuples(st.sampled_from([US, "a.shop.example", THEM]), STATES, st.booleans()), max_size=3),
+    RESULTS, st.sampled_from(["", US, THEM]), st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_what_pages_has_a_witness_that_nobody_forges(
+    known: Policy,
+    auth: Authentication,
+    signatures: list[tuple[str, SignatureState, bool]],
+    spf: AuthResult,
+    envelope: str,
+    addressed: bool,
+    final: bool,
+) -> None:
+    made = tuple(Signature(domain, "s", "rsa-sha256", headers=("from", "to") if to else ("from",)) for domain, _, to in signatures)
+    stray = replace(CLAIMED, auth=auth, addressed=addressed, claim=replace(CLAIM, signatures=made))
+    proofs = tuple(SignatureProof(domain, "s", "rsa-sha256", state) for domain, state, _ in signatures)
+    ruled = judged(stray, box(known), known, Own(MailProof(spf, envelope, "192.0.2.1", "", proofs), final), provable=True)
+    vouched = PASS in (auth.spf, auth.dkim, auth.dmarc)
+    verified = any(state is S.PASS and domain != THEM for domain, state, _ in signatures)
+    sent = auth.spf is PASS or (spf is PASS and envelope == US)
+    if ruled.ruling is R.OURS:
+        assert (vouched or verified) and (sent or addressed)
+    if ruled.ruling is R.IMITATION:
+        assert not vouched and not verified and not (spf is PASS and envelope == US)
+    assert ruled.ruling is not R.NOTHING and not (final and ruled.ruling is R.UNPROVEN)
+
+
+# ---- who knows the address ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("author", "provider", "unasked"),
+    [
+        ("evil.test", "gmail", True), ("", "gmail", True), ("shop.example", "gmail", False), ("a.shop.example", "gmail", False),
+        ("accounts.google.com", "gmail", False), ("gmail.com", "Gmail", False), ("microsoft.com", "gmail", True),
+        ("microsoft.com", "outlook", False), ("post.test", "x", False), ("mail.post.test", "x", False), ("store.test", "x", False),
+        ("hello.mymail.test", "mymail", False), ("mymail.evil.test", "mymail", True),
+    ],
+)  # fmt: skip
+def test_whose_mail_nobody_asked_for(known: Policy, author: str, provider: str, unasked: bool) -> None:
+    """The address is at store.test, the server is imap.post.test."""
+    mailbox = replace(box(known), provider=provider, address=Address.parse("trap@store.test"))
+    assert is_unasked(author, mailbox, known) is unasked
+
+
+def outside(*mails: tuple[float, str, str]) -> Tripwires:
+    view = Tripwires()
+    for seq, (t, domain, digest) in enumerate(mails, 1):
+        view.fold(Entry(seq, "unasked", Unasked(AT.plus(t), WIRE, "INBOX", digest, domain, more=2)))
+    return view
+
+
+def test_a_leak_names_its_domains(known: Policy) -> None:
+    view = outside(*((float(n), f"d{n % 6}.test", f"x{n}") for n in range(12)))
+    leak = leaked(view, box(known), known, AT.plus(20))
+    assert leak is not None
+    assert leak.shows == (
+        "12 mails of 6 author domains within a week: d0.test, d1.test, d2.test, d3.test and 2 more; 24 more were only counted"
+    )
+    assert (leak.since, leak.latest, len(leak.seqs)) == (AT, AT.plus(11), 12)
+    assert leaked(view, box(known), known, AT.plus(20), AT.plus(11)) is None, "a person was told of all that"
+    assert leaked(view, replace(box(known), name=MailboxName("other")), known, AT) is None
+
+
+def test_what_is_kept_of_it_is_bounded(known: Policy) -> None:
+    view = outside(*((float(n), f"d{n % 50}.test", f"x{n}") for n in range(1_000)))
+    kept = view.outside[WIRE].domains
+    assert len(kept) == KEPT_DOMAINS and view.knows(WIRE, "d49.test", "x999") and not view.knows(WIRE, "d0.test", "x0")
+    few = outside(*((float(n), f"d{n % 3}.test", f"x{n}") for n in range(100))).outside[WIRE].domains
+    assert [len(mails) for mails in few.values()] == [KEPT_CAME] * 3
+
+
+def test_a_trip_knows_since_when_strangers_know_the_address(known: Policy) -> None:
+    view = outside((0.0, "a.test", "1"), (1.0, "b.test", "2"), (2.0, "b.test", "3"))
+    assert "known outside since 2026-09-21T14:13:20.000Z" in known_outside(view, box(known), known, AT.plus(3))
+    assert known_outside(Tripwires(), box(known), known, AT) == ""
+    view.fold(Entry(9, "imitated", Imitated(AT.plus(-60), WIRE, 1, "x", ())))
+    assert "known outside since 2026-09-21T14:12:20.000Z" in known_outside(view, box(known), known, AT.plus(3))
 
 
 # ---- whose name the results speak of ---------------------------------------------------------------------------------

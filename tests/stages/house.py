@@ -17,11 +17,12 @@ from monitor.model.mail import BlindCause
 from monitor.model.policy import Policy, Role
 from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import MailSubmission, Outcome, Submission, Taken
-from monitor.ports import Submitter
+from monitor.ports import Ledger, LedgerSource, Submitter
 from monitor.settings import load
 from monitor.stages.incident import Incident
 from monitor.stages.judge import Judge
 from monitor.stages.plan import Plan
+from monitor.stages.reconcile import Reconcile
 from monitor.stages.submit import Submit
 from monitor.stages.watch import Watch
 from monitor.views.world import World
@@ -116,9 +117,17 @@ class House:
     """`entries` is the journal; `at` an offset of loop time that tests may subtract."""
 
     def __init__(
-        self, policy: Policy, before: House | None = None, outcomes: Sequence[Outcome] = (), draw: float | None = None, entropy: int = 1
+        self,
+        policy: Policy,
+        before: House | None = None,
+        outcomes: Sequence[Outcome] = (),
+        draw: float | None = None,
+        entropy: int = 1,
+        ledger: Ledger | None = None,
+        sources: Mapping[str, LedgerSource] | None = None,
     ) -> None:
-        """After `before`, in a new process: the journal is folded anew, the world outside goes on."""
+        """After `before`, in a new process: the journal is folded anew, the world outside goes on. `ledger`: where refunds and
+        confirmations are kept, read from `sources`."""
         self.policy = policy
         self.world = World()
         self.entries: list[Entry] = []
@@ -130,6 +139,7 @@ class House:
         self.posts = {name: self.post if name == RELAY else Post(policy, self.accounts) for name in policy.paths}
         self.desk = Desk(self.journal, self.world, self.clock, FakeEntropy(len(before.entries) if before else entropy, draw), policy)
         self.before = before
+        self.ledger, self.sources = ledger, sources or {}
 
     async def restored(self) -> House:
         """With the facts of the process before."""
@@ -145,7 +155,9 @@ class House:
             self.desk, {name: FakeMailbox(account) for name, account in self.accounts.items() if name in self.policy.mailboxes}
         )
         self.judge = Judge(self.desk)
-        self.incident = Incident(self.desk)
+        self.incident = Incident(self.desk, self.ledger)
+        if self.ledger is not None:
+            self.reconcile = Reconcile(self.desk, self.ledger, self.sources)
 
     @contextlib.asynccontextmanager
     async def running(self, *stages: str) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.model.address import Address
 from monitor.model.facts import Entry, Fact, Foreign, Judged, Sighted, Stray, Tripped
 from monitor.model.instant import Instant
 from monitor.model.mail import Authentication, AuthResult
@@ -32,6 +33,7 @@ def wired(directory: Path, **changes: object) -> Policy:
         known.mailboxes[MailboxName("holding")],
         name=WIRE,
         role=Role.TRIPWIRE,
+        address=Address.parse("nobody.bought@mailbox.example"),
         authserv_ids=("mx.mailbox.example",),
         clean_up=False,
         **changes,  # type: ignore[arg-type]

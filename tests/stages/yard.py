@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from monitor.app import App
@@ -29,6 +30,7 @@ class Paper(MemoryJournal):
     """With what the composition root asks of a journal beside the port. `full`: the disk takes nothing."""
 
     full = False
+    path = Path("journal.sqlite3")
 
     async def append(self, facts: Sequence[Fact], durable: bool = False) -> tuple[Entry, ...]:
         if self.full:

@@ -22,6 +22,7 @@ from monitor.model.gate import GATE_VERDICT, Because, GateId
 from monitor.model.instant import Instant
 from monitor.model.policy import Access, ListenPolicy, Policy
 from monitor.model.secret import SecretRef, SecretSource
+from monitor.ports import Ledger
 from monitor.surface.api import Api
 from monitor.surface.api.limits import Rate, Rates
 from monitor.surface.metrics import Metrics, Vitals
@@ -60,6 +61,7 @@ class Site:
     secrets: StubSecrets
     ready: bool = True
     headers: Any = None
+    nudges: list[float] = field(default_factory=list)  # when the stage was told to look
 
     async def ask(self, method: str, path: str, token: str = "", **kwargs: Any) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -93,12 +95,22 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def served(rules: Policy, rates: Rates = UNLIMITED) -> AsyncIterator[Site]:
+async def served(rules: Policy, rates: Rates = UNLIMITED, ledger: Ledger | None = None) -> AsyncIterator[Site]:
     world, clock = World(), LateClock()
     desk = Desk(MemoryJournal(world.fold), world, clock, SystemEntropy(), rules)
     secrets = StubSecrets(dict(SECRETS))
     site: Site
-    api = Api(desk, Metrics(rules, world, Vitals()), secrets, lambda: 0.0, lambda: site.ready, rates)
+    metrics = Metrics(rules, world, Vitals())
+    api = Api(
+        desk,
+        metrics,
+        secrets,
+        lambda: 0.0,
+        lambda: site.ready,
+        rates,
+        ledger,
+        lambda: site.nudges.append(clock.now().utc),
+    )
     async with TestClient(TestServer(api.application())) as client:
         runner = client.server.runner
         assert runner is not None and runner.server is not None

@@ -31,7 +31,7 @@ from monitor.surface.metrics import Metrics, Vitals
 from monitor.surface.status import status
 from monitor.views.world import World
 from tests.surface import happenings as so
-from tests.surface import inline_audit
+from tests.surface import inline_audit, inline_ledger
 from tests.surface.inline_gate import components
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,8 @@ def test_lists_exactly_what_is_served(document: dict[str, Any], desk: Desk) -> N
 
 
 def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
-    """As test_api.py, test_incident_api.py, test_gate_api.py, test_deploy_api.py, test_domains_api.py and test_flagger_api.py have them."""
+    """As test_api.py, test_incident_api.py, test_gate_api.py, test_deploy_api.py, test_domains_api.py, test_ledger_api.py,
+    test_push_api.py and test_flagger_api.py have them."""
     conflicts = (
         "/ack",
         "/silence",
@@ -83,17 +84,25 @@ def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
         "/hooks/{name}",
         "/inspect",
         "/baseline",
+        "/v1/refunds",
+        "/v1/confirmations",
+        "/reconcile",
+        "/purge",
     )
+    differences = "/v1/ledger/differences"
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if not path.startswith("/v1") or method == "parameters":
                 continue
             wanted = {"401"} | (set() if path.startswith("/v1/flagger") else {"429", "503"})
             if method == "get":
-                wanted |= {"400"} if path in ("/v1/incidents", "/v1/gates/{id}") else set()
+                wanted |= {"400"} if path in ("/v1/incidents", "/v1/gates/{id}", differences) else set()
+                wanted |= {"403", "404"} if path == differences else set()
+                wanted |= {"409"} if path.startswith("/v1/ledger") else set()
             else:
                 wanted |= {"400", "403", "408", "413", "415"} | ({"409"} if path.endswith(conflicts) or "/flagger/" in path else set())
                 wanted |= {"404", "422"} if path.endswith(("/rollout", "/v1/gates")) else {"404"} if path.endswith("/rollback") else set()
+                wanted |= {"422"} if path in ("/v1/refunds", "/v1/confirmations") else set()
             wanted |= {"404"} if "{" in path else set()
             assert {status for status in operation["responses"] if status >= "400"} == wanted, (path, method)
 
@@ -108,6 +117,12 @@ def test_the_audit_is_the_published_schema(document: dict[str, Any]) -> None:
     """Otherwise: python -m tests.surface.inline_audit"""
     there = {name: part for name, part in document["components"]["schemas"].items() if name == "Audit" or name.startswith("Audit.")}
     assert there == inline_audit.components()
+
+
+def test_the_ledger_is_the_published_schema(document: dict[str, Any]) -> None:
+    """Otherwise: python -m tests.surface.inline_ledger"""
+    there = {name: part for name, part in document["components"]["schemas"].items() if name == "Ledger" or name.startswith("Ledger.")}
+    assert there == inline_ledger.components()
 
 
 def schema(document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -33,9 +33,11 @@ from monitor.model.policy import Access
 from monitor.surface.api import Api
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.paths import StubSecrets
+from tests.surface import books
 from tests.surface import happenings as so
-from tests.surface.premises import SECRETS, UNLIMITED, rules
+from tests.surface.premises import SECRETS, UNLIMITED
 from tests.surface.test_deploy_api import GITHUB
 
 ROOT = Path(__file__).parents[2]
@@ -54,14 +56,16 @@ class Served:
 
 @contextlib.contextmanager
 def served(directory: Path, spoil: Callable[[web.Application], None] = lambda _: None) -> Iterator[Served]:
-    """In a thread, behind tokens, with a past: an incident, a deploy, gates that are decided as they are asked for."""
+    """In a thread, behind tokens, with a past: an incident, a deploy, gates that are decided as they are asked for; and a ledger."""
     shop = replace(BUILT_IN["quick"], name="shop", trust_target=True)
     policy = replace(
-        rules(directory, "0.0.0.0"), gates=GatesPolicy(default="shop", policies={"shop": shop}), deploy_hooks={"github": GITHUB}
+        books.shop(directory, host="0.0.0.0"),
+        gates=GatesPolicy(default="shop", policies={"shop": shop}),
+        deploy_hooks={"github": GITHUB},
     )
     world = World()
     desk = Desk(MemoryJournal(world.fold), world, SystemClock(), SystemEntropy(), policy)
-    api = Api(desk, Metrics(policy, world, Vitals()), StubSecrets(dict(SECRETS)), lambda: 0.0, lambda: True, UNLIMITED)
+    api = Api(desk, Metrics(policy, world, Vitals()), StubSecrets(dict(SECRETS)), lambda: 0.0, lambda: True, UNLIMITED, FakeLedger())
     site = Served(desk, asyncio.new_event_loop())
     up, end = threading.Event(), asyncio.Event()
 

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monitor.model.facts import ProbePlanned, Stray
+from monitor.model.facts import ProbePlanned, Reconciled, SourceBlind, Stray
 from monitor.model.incident import IncidentId
+from monitor.model.ledger import ClassStanding, DifferenceClass, Flow, Side, Standing, Volume
 from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.submission import Declined, Reply, Step
 from monitor.ports import MailboxError
@@ -16,6 +17,7 @@ from monitor.surface.status import MOST_INCIDENTS, MOST_STRAYS, status
 from tests.stages.house import House, policy, seed
 from tests.stages.virtual import virtual
 from tests.surface import happenings as so
+from tests.surface.books import with_ledger
 
 
 @virtual
@@ -130,3 +132,22 @@ async def test_strays_the_newest_first_and_nobodys_address(tmp_path: Path) -> No
     told = json.loads(json.dumps(status(house.desk)))["strays"]
     assert len(told) == MOST_STRAYS and told[0]["why"] == f"refund mail {MOST_STRAYS + 4} of ***@shop.test"
     assert (told[0]["mailbox"], told[0]["folder"], told[0]["at"]) == ("seed-1", "Junk\\x1b", at.plus(MOST_STRAYS + 4).iso())
+
+
+@virtual
+async def test_the_ledger_in_a_line_or_two(tmp_path: Path) -> None:
+    """None where there is none; nothing known is not nothing wrong."""
+    house = House(policy(tmp_path))
+    assert status(house.desk)["ledger"] is None
+    house.desk.policy = with_ledger(house.desk.policy)
+    empty = status(house.desk)["ledger"]
+    assert isinstance(empty, dict) and (empty["reconciled_at"], empty["refunds_until"], empty["volumes"]) == (None, None, [])
+    at = house.clock.now()
+    classes = (ClassStanding(DifferenceClass.SPURIOUS, 14, 15),)
+    standing = Standing(classes=classes, refunds_until=at.utc, confirmations_until=at.utc - 1.0, oldest_unconfirmed=None)
+    volume = Volume(Flow.FLOOD, Side.CONFIRMATIONS, at.utc - 600.0, at.utc, 90, 20.0, "refunds")
+    await house.journal.append([Reconciled(at, standing, (volume,)), SourceBlind(at, "mailer", Side.CONFIRMATIONS, "no", "")])
+    told = json.loads(json.dumps(status(house.desk)))["ledger"]
+    assert told["open"] == {"missing": 0, "spurious": 14, "mismatched": 0, "duplicate": 0} and told["blind"] == ["mailer"]
+    assert (told["reconciled_at"], told["refunds_until"]) == (at.iso(), at.iso()) and told["oldest_unconfirmed"] is None
+    assert len(told["volumes"]) == 1 and "90" in told["volumes"][0]

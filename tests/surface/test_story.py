@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from rich.console import Console
 
 from monitor.model.facts import Acknowledged, Fact, Noted, Paused, Silenced
 from monitor.model.incident import DeployPhase, IncidentId, Phase, Severity
+from monitor.model.ledger import Impact
+from monitor.model.money import Money
 from monitor.model.verdict import Reason
 from monitor.surface.incidents import Shown, incident_list, incident_story
 from monitor.surface.story import evidence, print_incident, print_incidents
@@ -204,3 +208,23 @@ def test_any_width(house: House, width: int) -> None:
             assert max(map(len, text.splitlines())) <= width and "INC-1" in text
 
     drawn()
+
+
+IMPACT = Impact(1.0, 2.0, refunds=31, customers=30, confirmed=8, owed=23, owed_money=(Money(Decimal("1204.50"), "EUR"),))
+
+
+@virtual
+async def test_what_it_did_to_real_refunds(house: House) -> None:
+    """As people were told, and as it stands now; where there is no ledger, not a word."""
+    at = house.clock.now()
+    await happen(house, so.opened(at, IncidentId("INC-2")), so.opened(at, impact=IMPACT))
+    state = house.world.incidents.known[INC]
+    now = replace(IMPACT, confirmed=31, owed=0, owed_money=())
+    told = paper(lambda console: print_incident(incident_story(house.desk, state, now), console))
+    assert "impact      31 real refunds of 30 customers since, 23 unconfirmed (1204.50 EUR still owed)" in told
+    assert "impact now  31 real refunds of 30 customers since, all confirmed" in told
+    assert "impact now" not in story(house)
+    other = paper(lambda console: print_incident(incident_story(house.desk, house.world.incidents.known[IncidentId("INC-2")]), console))
+    assert "impact" not in other and "real refunds" not in other
+    older = {key: value for key, value in incident_story(house.desk, state).items() if not key.startswith("impact")}
+    assert "real refunds" not in paper(lambda console: print_incident(older, console))  # of a daemon that knows no ledger

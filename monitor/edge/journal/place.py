@@ -12,7 +12,7 @@ from typing import IO
 MOUNTS = Path("/proc/self/mounts")
 _OCTAL = re.compile(r"\\([0-7]{3})")  # how it spells space, tab, newline and backslash; nothing else is escaped
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs", "afs", "lustre"}
-_OURS = ("journal.sqlite3", "lock", "lost+found")  # how the names in a state directory begin
+_OURS = ("journal.sqlite3", "ledger.sqlite3", "lock", "lost+found")  # how the names in a state directory begin
 
 
 class JournalError(Exception):

@@ -17,8 +17,11 @@ DAY = 86_400.0
 _REST = 7 * DAY  # seconds after which no verdict is given any more that could rest on a fact: longer than any watch window
 
 # what only the views needed; a mark that is gone means that a folder is read again from the oldest open probe on
-_FLEETING = ("looked", "scanned", "foreign", "clock_jumped", "watch_blind", "watch_restored", "started", "zone_observed")
-_TOLD = ("stray", "tripped", "deploy_marked", "reloaded", "reload_refused", "inspection_asked")  # by themselves, as long as failures
+_SEEN = ("looked", "scanned", "foreign", "clock_jumped", "watch_blind", "watch_restored", "started", "zone_observed")
+_FLEETING = (*_SEEN, "reconciled", "source_blind", "source_restored")
+_TRIPWIRE = ("stray", "unasked", "tripped", "doubted", "imitated")
+_ASKED = ("deploy_marked", "inspection_asked", "ledger_purged")
+_TOLD = (*_TRIPWIRE, *_ASKED, "reloaded", "reload_refused")  # by themselves, as long as failures
 _INCIDENT = ("transition", "notified", "notify_failed", "acknowledged", "silenced", "resolve_asked", "noted")  # the whole story or nothing
 _GATE = ("gate_requested", "gate_probing", "gate_decided", "gate_cancelled", "gate_overridden")  # likewise
 
@@ -44,6 +47,11 @@ _ASKER = """SELECT g.key FROM facts AS p CROSS JOIN facts AS g ON g.key = json_e
 _OF_DOMAIN = "json_extract(CAST({}.body AS TEXT), '$.domain')"
 _BASELINE = f"""f.kind = 'zone_observed' AND json_extract(CAST(f.body AS TEXT), '$.learned') = 1 AND NOT EXISTS (
   SELECT 1 FROM facts AS l WHERE l.kind = 'zone_learned' AND l.seq > f.seq AND {_OF_DOMAIN.format("l")} = {_OF_DOMAIN.format("f")})"""  # noqa: S608
+# how refunds and confirmations stand, though nothing has moved since; and how they stood when people were told, or what is settled would
+# be told again by whoever folds the journal anew
+_STANDING = """f.kind = 'reconciled' AND (f.seq = (SELECT max(r.seq) FROM facts AS r WHERE r.kind = 'reconciled') OR f.seq IN (
+  SELECT e.value FROM facts AS t, json_each(CAST(t.body AS TEXT), '$.evidence') AS e
+  WHERE t.kind = 'transition' AND json_extract(CAST(t.body AS TEXT), '$.scope.kind') = 'ledger'))"""
 # each holds the whole baseline: only the last of a domain counts
 _OUTDATED = f"""kind = 'zone_learned' AND seq NOT IN (
   SELECT max(l.seq) FROM facts AS l WHERE l.kind = 'zone_learned' GROUP BY {_OF_DOMAIN.format("l")})"""  # noqa: S608
@@ -139,8 +147,8 @@ def _delete_told(db: sqlite3.Connection, before: float) -> int:
 
 def _delete_fleeting(db: sqlite3.Connection, before: float, sweep: Sweep) -> int:
     """The next of them, but for those that a verdict which is kept, or an open incident, rests on."""
-    found = f"""SELECT seq, at FROM facts AS f WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ? AND NOT ({_BASELINE})
-      ORDER BY seq LIMIT ?"""  # noqa: S608
+    found = f"""SELECT seq, at FROM facts AS f WHERE kind IN ({_marks(_FLEETING)}) AND at < ? AND seq > ?
+      AND NOT ({_BASELINE}) AND NOT ({_STANDING}) ORDER BY seq LIMIT ?"""  # noqa: S608
     rows = db.execute(found, (*_FLEETING, before, sweep.after, STEP * 10)).fetchall()
     if not rows:
         return 0

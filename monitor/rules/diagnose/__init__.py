@@ -13,7 +13,7 @@ from monitor.model.policy import Policy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
 from monitor.rules.deploys import NEAR
-from monitor.rules.diagnose import findings, zone
+from monitor.rules.diagnose import findings, ledger, tripwires, zone
 from monitor.rules.diagnose.advice import deploy_name, named, next_step
 from monitor.rules.diagnose.layer import Finding, of_blindness, of_mail, parsed
 from monitor.rules.diagnose.pattern import Pattern, observe
@@ -47,6 +47,7 @@ _FAILS: dict[
     Symptom.STRAY: ("came where none must ever come", "fails", "arrives"),
     Symptom.GATE_HOLD: ("did not pass a release gate", "fails", "arrives"),
 }
+_IN_DOUBT = ("whether it is ours nobody could tell: a lookup failed, a key is broken, or it is forged",)
 _LAYERS: dict[Layer, str] = {
     Layer.APPLICATION: "the application",
     Layer.RELAY: "the relay",
@@ -65,8 +66,12 @@ def diagnose(
 
     `routes` are those that the incident affects so far, by name; the probes since then are counted on all routes of the policy.
     """
+    if symptom in tripwires.SYMPTOMS:
+        return _of_tripwire(world, scope, symptom, since, now)
+    if symptom in ledger.LEDGER_SYMPTOMS:
+        return _of_no_route(world, ledger.worded(world, policy, symptom, since, now), scope, since, now)
     if scope.kind is ScopeKind.DOMAIN or symptom not in _FAILS:
-        return _of_domain(world, scope, symptom, since, now)
+        return _of_no_route(world, findings.worded(world, scope, symptom), scope, since, now)
     pattern = observe(world, policy, symptom, parsed(routes, policy), since)
     blind: dict[MailboxName, BlindCause] = {}
     match symptom:
@@ -75,7 +80,7 @@ def diagnose(
         case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR | Symptom.GATE_HOLD:
             finding = Finding(Layer.MONITOR)
         case Symptom.STRAY:
-            finding = Finding(Layer.APPLICATION)
+            finding = Finding(Layer.APPLICATION, doubts=_IN_DOUBT if tripwires.is_doubt(world, scope, since) else ())
         case _:
             finding = of_mail(pattern, policy, scope, symptom)
     finding, seen = _witnessed(world, policy, pattern, symptom, finding, since, now)
@@ -91,9 +96,8 @@ def diagnose(
     )
 
 
-def _of_domain(world: World, scope: Scope, symptom: Symptom, since: Instant, now: Instant) -> Diagnosis:
-    """Of what inspections found, and no probe."""
-    told = findings.worded(world, scope, symptom)
+def _of_no_route(world: World, told: findings.Wording, scope: Scope, since: Instant, now: Instant) -> Diagnosis:
+    """Of what inspections or the reconciliation found, and no probe."""
     deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
     domains = [scope.name] if scope.name in world.zones.domains else []
     return Diagnosis(
@@ -103,6 +107,17 @@ def _of_domain(world: World, scope: Scope, symptom: Symptom, since: Instant, now
         changed=_changed(world, deploys, zone.changes(world, domains), since, now),
         next_step=_cut(told.next_step),
         findings=told.findings,
+    )
+
+
+def _of_tripwire(world: World, scope: Scope, symptom: Symptom, since: Instant, now: Instant) -> Diagnosis:
+    """Of mail that is not ours."""
+    deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
+    return Diagnosis(
+        layer=tripwires.layer(symptom),
+        summary=_cut(tripwires.summary(scope, symptom)),
+        changed=_changed(world, deploys, [], since, now),
+        next_step=_cut(tripwires.next_step(scope, symptom)),
     )
 
 
@@ -130,7 +145,8 @@ def _summary(pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding,
             where = named(sorted(blind), _scoped(scope))
             return f"{where} cannot be looked into: {layer}"
         case Symptom.STRAY:
-            return f"refund mail that is no probe, and is authenticated as ours, came to {_scoped(scope)}: {layer}"
+            what = "claims to be ours and cannot be verified" if finding.doubts else "is no probe, and is authenticated as ours,"
+            return f"refund mail that {what} came to {_scoped(scope)}: {layer}"
         case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR | Symptom.GATE_HOLD:
             return f"mail of {_scoped(scope)} {does}: {layer}"
         case _:

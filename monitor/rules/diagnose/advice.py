@@ -17,6 +17,8 @@ def next_step(
     finding: Finding, symptom: Symptom, pattern: Pattern, policy: Policy, deploy: DeployMarked | None, blind: tuple[MailboxName, ...]
 ) -> str:
     """What to do first."""
+    if symptom is Symptom.STRAY and finding.doubts:
+        return "read the mail: is its refund in the ledger? Look for its Message-ID in the log of the shop's mail jobs; mailcanary audit"
     if symptom is Symptom.STRAY:
         return "find what mailed it: look for its Message-ID in the log of the shop's mail jobs, and stop that job"
     if symptom is Symptom.BUDGET:

@@ -168,7 +168,7 @@ def _by_scope(scope: Scope) -> Layer:
             return Layer.PROVIDER
         case ScopeKind.MAILBOX:
             return Layer.MAILBOX
-        case ScopeKind.DEPLOY:
+        case ScopeKind.DEPLOY | ScopeKind.LEDGER:
             return Layer.APPLICATION
         case ScopeKind.DOMAIN:
             return Layer.DNS

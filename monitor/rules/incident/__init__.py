@@ -15,7 +15,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import PathName, Purpose, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import findings, gates, outage, recovery, telling
+from monitor.rules.incident import findings, gates, ledger, outage, recovery, telling, tripwires
 from monitor.rules.incident.blindness import Trouble, next_blind, troubles
 from monitor.rules.incident.confirm import confirm_round
 from monitor.rules.incident.layout import Layout, severity
@@ -58,6 +58,7 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
         lambda: _suspicions(scene, concerned),
         lambda: _troubles(scene),
         lambda: _gates(scene),
+        lambda: _differences(scene),
         lambda: _findings(scene),
         lambda: _losses(scene, routes),
         lambda: _begun(scene, routes),
@@ -74,7 +75,7 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
 
 
 def _wake(scene: Scene) -> float | None:
-    waits = [wait for wait in (next_blind(scene), findings.next_blind(scene)) if wait is not None]
+    waits = [wait for wait in (next_blind(scene), findings.next_blind(scene), ledger.next_blind(scene)) if wait is not None]
     if scene.incidents.suspicions():
         waits.append(WAKE_SUSPECT)
     if scene.incidents.open():
@@ -295,7 +296,7 @@ def _losses(scene: Scene, touched: Collection[Route]) -> list[Transition]:
 
 
 def _troubles(scene: Scene) -> list[Transition]:
-    for trouble in troubles(scene):
+    for trouble in (*tripwires.troubles(scene), *troubles(scene)):
         if trouble.severity is Severity.PAGE or not _is_full(scene):
             return _opened_trouble(scene, trouble)
     return []
@@ -303,6 +304,11 @@ def _troubles(scene: Scene) -> list[Transition]:
 
 def _gates(scene: Scene) -> list[Transition]:
     fact = None if _is_full(scene) else gates.held(scene)
+    return [fact] if fact else []
+
+
+def _differences(scene: Scene) -> list[Transition]:
+    fact = ledger.found(scene, _is_full(scene))
     return [fact] if fact else []
 
 

@@ -1,4 +1,4 @@
-"""What opens without a probe: we cannot look, there is no budget, refund mail lies where none must be."""
+"""What opens without a probe: we cannot look, there is no budget. What lies in tripwires opens likewise (tripwires)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Trouble:
 
 
 def troubles(scene: Scene) -> list[Trouble]:
-    return [*_trips(scene), *_blind(scene), *_budgets(scene)]
+    return [*_blind(scene), *_budgets(scene)]
 
 
 def next_blind(scene: Scene) -> float | None:
@@ -37,35 +37,26 @@ def next_blind(scene: Scene) -> float | None:
     blind = scene.world.evidence.blind
     waits = [limit - scene.now.seconds_since(since) for since in blind.values() for limit in limits]
     if blind:  # a person may have closed it meanwhile
-        ends = [_resolved_at(scene, Symptom.MAILBOX_BLIND, scope) for scope in (EVERYWHERE, *map(_of, blind))]
+        ends = [resolved_at(scene, Symptom.MAILBOX_BLIND, scope) for scope in (EVERYWHERE, *map(_of, blind))]
         waits += [scene.policy.incidents.blind_after - scene.now.seconds_since(ended) for ended in ends if ended is not None]
     return min((wait for wait in waits if wait > 0), default=None)
 
 
-def _is_told(scene: Scene, symptom: Symptom, scope: Scope) -> bool:
+def is_told(scene: Scene, symptom: Symptom, scope: Scope) -> bool:
+    """An open incident tells of it."""
     held = [state.last.scope for state in scene.incidents.open() if state.last.symptom is symptom]
     return scope in held or EVERYWHERE in held
 
 
-def _resolved_at(scene: Scene, symptom: Symptom, scope: Scope) -> Instant | None:
+def resolved_at(scene: Scene, symptom: Symptom, scope: Scope) -> Instant | None:
     ends = [s.resolved_at for s in scene.incidents.known.values() if s.last.symptom is symptom and s.last.scope == scope and s.resolved_at]
     return max(ends, key=lambda at: at.utc, default=None)
 
 
-def _is_new(scene: Scene, symptom: Symptom, scope: Scope, at: Instant) -> bool:
+def is_new(scene: Scene, symptom: Symptom, scope: Scope, at: Instant) -> bool:
     """Not told of, and younger than the last resolution."""
-    ended = _resolved_at(scene, symptom, scope)
-    return not _is_told(scene, symptom, scope) and (ended is None or at.seconds_since(ended) > 0)
-
-
-def _trips(scene: Scene) -> list[Trouble]:
-    found = []
-    for name, trip in scene.world.evidence.tripped.items():
-        scope = Scope(ScopeKind.MAILBOX, name)
-        if name in scene.policy.mailboxes and _is_new(scene, Symptom.STRAY, scope, trip.at):
-            shows = scene.incidents.trips.get(name, ())
-            found.append(Trouble(Symptom.STRAY, scope, trip.at, (trip.seq,), Opening.AT_ONCE, Severity.PAGE, shows))
-    return found
+    ended = resolved_at(scene, symptom, scope)
+    return not is_told(scene, symptom, scope) and (ended is None or at.seconds_since(ended) > 0)
 
 
 def _blind(scene: Scene) -> list[Trouble]:
@@ -84,13 +75,13 @@ def _blind(scene: Scene) -> list[Trouble]:
         since = max((blind[name] for name in seeds), key=lambda at: at.utc)
         if _closed_by_hand(scene, EVERYWHERE, since):
             return []
-        if not _is_told(scene, Symptom.MAILBOX_BLIND, EVERYWHERE):
+        if not is_told(scene, Symptom.MAILBOX_BLIND, EVERYWHERE):
             return [Trouble(Symptom.MAILBOX_BLIND, EVERYWHERE, since, (), Opening.BLIND, Severity.PAGE)]
     return [
         Trouble(Symptom.MAILBOX_BLIND, _of(name), since, (), Opening.BLIND, Severity.TICKET)
         for name, since in blind.items()
         if scene.now.seconds_since(since) >= scene.policy.incidents.blind_after
-        and not _is_told(scene, Symptom.MAILBOX_BLIND, _of(name))
+        and not is_told(scene, Symptom.MAILBOX_BLIND, _of(name))
         and not _closed_by_hand(scene, _of(name), since)
     ]
 
@@ -101,7 +92,7 @@ def _of(mailbox: MailboxName) -> Scope:
 
 def _closed_by_hand(scene: Scene, scope: Scope, since: Instant) -> bool:
     """A person said that it is over, and it has been blind all the while: told again after the same patience."""
-    ended = _resolved_at(scene, Symptom.MAILBOX_BLIND, scope)
+    ended = resolved_at(scene, Symptom.MAILBOX_BLIND, scope)
     if ended is None or since.seconds_since(ended) > 0:
         return False
     return scene.now.seconds_since(ended) < scene.policy.incidents.blind_after
@@ -111,6 +102,6 @@ def _budgets(scene: Scene) -> list[Trouble]:
     found = []
     for path, withheld in scene.world.evidence.withheld.items():
         scope = Scope(ScopeKind.PATH, path)
-        if path in scene.layout.of_path and _is_new(scene, Symptom.BUDGET, scope, withheld.at):
+        if path in scene.layout.of_path and is_new(scene, Symptom.BUDGET, scope, withheld.at):
             found.append(Trouble(Symptom.BUDGET, scope, withheld.at, (withheld.seq,), Opening.BLIND, Severity.TICKET))
     return found

@@ -19,7 +19,10 @@ _TICKETS = frozenset(
         Symptom.MONITOR,
         Symptom.BASELINE,
         Symptom.GATE_HOLD,
+        Symptom.IMITATION,
+        Symptom.TRIPWIRE_LEAKED,
         Symptom.DNS_BLIND,
+        Symptom.LEDGER_BLIND,
     }
 )
 
@@ -63,7 +66,7 @@ class Layout:
                 return self.of_provider.get(scope.name, ())
             case ScopeKind.MAILBOX:
                 return self.of_mailbox.get(MailboxName(scope.name), ())
-            case ScopeKind.DEPLOY | ScopeKind.DOMAIN:
+            case ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
                 return ()
 
     def holds(self, scope: Scope, route: Route) -> bool:
@@ -76,7 +79,7 @@ class Layout:
                 return self.providers.get(route.mailbox) == scope.name
             case ScopeKind.MAILBOX:
                 return route.mailbox == scope.name
-            case ScopeKind.DEPLOY | ScopeKind.DOMAIN:
+            case ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
                 return False
 
     def provider(self, route: Route) -> str:

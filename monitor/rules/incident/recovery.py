@@ -10,7 +10,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import IncidentPolicy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import findings, gates, telling
+from monitor.rules.incident import findings, gates, ledger, telling, tripwires
 from monitor.rules.incident.opening import find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
 from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY
@@ -19,7 +19,6 @@ from monitor.views.incidents import IncidentState
 
 FLAPS = 3  # openings
 FLAP_WINDOW = 3_600.0  # seconds that hold them
-STRAY_QUIET = 86_400.0  # seconds without another trip
 LOSSY_GOOD = 30  # closed probes without a loss: five in a hundred would have shown, four times in five
 
 
@@ -36,6 +35,8 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
     if not state.flapping and _flaps(scene, state):
         note = f"opened {FLAPS} times within the hour: it stays open, and recovery takes {FLAP_SLOWER:.0f} times as long"
         return telling.step(scene, state, Phase.FLAPPING, note)
+    if ledger.is_about_ledger(state):
+        return ledger.follow(scene, state)
     if findings.is_about_zone(state):
         return findings.follow(scene, state) or findings.outlives(scene, state)
     return _changed(scene, state) or _outlives(scene, state)
@@ -43,8 +44,8 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
 
 def _changed(scene: Scene, state: IncidentState) -> Transition | None:
     match state.last.symptom:
-        case Symptom.STRAY:
-            return _after_trips(scene, state)
+        case Symptom.STRAY | Symptom.IMITATION | Symptom.TRIPWIRE_LEAKED:
+            return tripwires.follow(scene, state)
         case Symptom.MAILBOX_BLIND:
             return _after_blindness(scene, state)
         case Symptom.BUDGET:
@@ -218,14 +219,6 @@ def _seen_since(scene: Scene, mailbox: MailboxName) -> Instant | None:
     if mailbox in scene.world.evidence.blind or box is None or not box.known_to(scene.now.process):
         return None
     return scene.world.evidence.restored.get(mailbox)
-
-
-def _after_trips(scene: Scene, state: IncidentState) -> Transition | None:
-    trip = scene.world.evidence.tripped.get(MailboxName(state.last.scope.name))
-    quiet_since = trip.at if trip is not None else state.last.since
-    if scene.now.seconds_since(quiet_since) < STRAY_QUIET:
-        return None
-    return telling.resolved(scene, state, "no further refund mail came for a day")
 
 
 def _after_budget(scene: Scene, state: IncidentState) -> Transition | None:

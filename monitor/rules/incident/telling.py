@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from monitor.model.facts import Transition
-from monitor.model.incident import IncidentId, Opening, Phase, Scope, Severity, Tally
+from monitor.model.incident import IncidentId, Opening, Phase, Scope, ScopeKind, Severity, Tally
 from monitor.model.instant import Instant
 from monitor.model.probe import Route
 from monitor.model.verdict import Symptom
@@ -93,7 +93,10 @@ def resolved(scene: Scene, state: IncidentState, note: str, by: str = "") -> Tra
     fact = step(scene, state, Phase.RESOLVED, note, by)
     grounds = state.opened or state.last
     tallies = _tallies(scene, scene.layout.within(fact.scope), fact)
-    return replace(fact, tallies=tallies, evidence=grounds.evidence, diagnosis=grounds.diagnosis, deploys=grounds.deploys)
+    evidence = grounds.evidence
+    if fact.scope.kind is ScopeKind.LEDGER and scene.world.ledger.last is not None:  # how much had been found when it was over
+        evidence = (*evidence, scene.world.ledger.last_seq)
+    return replace(fact, tallies=tallies, evidence=evidence, diagnosis=grounds.diagnosis, deploys=grounds.deploys)
 
 
 def explained(scene: Scene, fact: Transition) -> Transition:

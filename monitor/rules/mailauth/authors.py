@@ -52,10 +52,10 @@ def ascii_domain(name: str) -> str:
 
 
 def dated(value: str) -> float | None:
-    """Date as seconds since the epoch; None where it is missing or no date."""
+    """Date as seconds since the epoch, in UTC where it names no zone (RFC 5322 section 3.3); None where it is missing or no date."""
     try:
         parsed = parsedate_tz(value[:200])
-        return float(mktime_tz(parsed)) if parsed is not None else None
+        return float(mktime_tz((*parsed[:9], parsed[9] or 0))) if parsed is not None else None
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

@@ -9,17 +9,25 @@ from monitor.model.facts import (
     KIND_OF,
     Acknowledged,
     Closed,
+    Doubted,
     Entry,
     Fact,
     GateDecided,
     GateOverridden,
+    Imitated,
     Judged,
+    LedgerPurged,
     Looked,
+    Reconciled,
     ResolveAsked,
     Silenced,
+    SourceBlind,
+    SourceRestored,
+    Stray,
     SubmitError,
     Transition,
     Tripped,
+    Unasked,
     WatchBlind,
     WatchRestored,
     Withheld,
@@ -34,7 +42,25 @@ from monitor.views.world import World
 
 IDLE = 3600.0  # seconds until it is asked again although nothing happens
 MAX_OPENED = 10_000
-_MATTERS = (Acknowledged, ResolveAsked, Tripped, WatchBlind, WatchRestored, Withheld, Closed, GateDecided, GateOverridden)
+_MATTERS = (
+    Acknowledged,
+    ResolveAsked,
+    Tripped,
+    Doubted,
+    Imitated,
+    Stray,
+    Unasked,
+    WatchBlind,
+    WatchRestored,
+    Withheld,
+    Closed,
+    GateDecided,
+    GateOverridden,
+    Reconciled,
+    SourceBlind,
+    SourceRestored,
+    LedgerPurged,
+)
 Said = Acknowledged | Silenced | ResolveAsked
 
 

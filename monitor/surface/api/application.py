@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from aiohttp import web
 from monitor.desk import Desk
 from monitor.model.facts import Paused, Resumed
 from monitor.model.policy import Access
-from monitor.ports import Secrets
+from monitor.ports import Ledger, LedgerUnreadable, Secrets
 from monitor.surface.api.access import Doorkeeper
 from monitor.surface.api.bodies import PauseRequest, ResumeRequest
 from monitor.surface.api.deploys import DeployDesk
@@ -19,19 +21,23 @@ from monitor.surface.api.flagger import FlaggerDesk
 from monitor.surface.api.gates import GateDesk
 from monitor.surface.api.hooks import DeployHooks
 from monitor.surface.api.incidents import IncidentDesk
+from monitor.surface.api.ledger import LedgerDesk
 from monitor.surface.api.limits import RATES, Rates
+from monitor.surface.api.pushes import Pushes
 from monitor.surface.api.replies import body_of, errors
 from monitor.surface.api.waiting import Waiting
 from monitor.surface.metrics import Metrics
 from monitor.surface.status import status
 
 MAX_BODY = 64 * 1024
+SOURCES_WITHIN = 1.0  # seconds for the store, when metrics are asked for
 STALL = 15.0  # seconds without a tick of the event loop's heartbeat before /livez says no
 
 
 @dataclass(slots=True)
 class Api:
-    """Builds the aiohttp application. `alive` tells how long ago the loop last ticked; `ready` whether the state is loaded."""
+    """Builds the aiohttp application. `alive` tells how long ago the loop last ticked; `ready` whether the state is loaded; `nudge` tells
+    the stage that something was pushed into the ledger."""
 
     desk: Desk
     metrics: Metrics
@@ -39,6 +45,8 @@ class Api:
     alive: Callable[[], float]
     ready: Callable[[], bool]
     rates: Rates = RATES
+    ledger: Ledger | None = None
+    nudge: Callable[[], None] = lambda: None
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[errors])
@@ -51,14 +59,19 @@ class Api:
         app.router.add_post("/v1/pause", door.allow(Access.ONCALL, self._pause))
         app.router.add_post("/v1/resume", door.allow(Access.ONCALL, self._resume))
         gates, deploys = GateDesk(self.desk, waiting), DeployDesk(self.desk)
-        _add_incidents(app.router, door, IncidentDesk(self.desk))
+        _add_incidents(app.router, door, IncidentDesk(self.desk, self.ledger))
         _add_domains(app.router, door, DomainDesk(self.desk))
         _add_deploys(app.router, door, deploys)
         _add_gates(app.router, door, gates)
+        _add_ledger(app.router, door, LedgerDesk(self.desk, self.ledger, self.nudge), Pushes(self.desk, self.ledger, self.nudge))
         _add_flagger(app.router, door, FlaggerDesk(self.desk, gates, deploys))
         return app
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        if self.ledger is not None and self.desk.policy.ledger.enabled:
+            with contextlib.suppress(LedgerUnreadable, TimeoutError):  # what it said last is still true: timestamps are told, not ages
+                async with asyncio.timeout(SOURCES_WITHIN):
+                    self.metrics.sources_read(await self.ledger.sources())
         body, content_type = self.metrics.expose(request.headers.get("Accept", ""), self.desk.clock.now())
         return web.Response(body=body, headers={"Content-Type": content_type})
 
@@ -120,6 +133,15 @@ def _add_gates(router: web.UrlDispatcher, door: Doorkeeper, gates: GateDesk) -> 
     router.add_post("/v1/gates/{id}/override", door.allow(Access.ONCALL, gates.override))
     router.add_get("/v1/gates/by-deploy/{environment}/{deploy}", door.allow(Access.READ, gates.of_deploy))
     router.add_get("/v1/gates/by-deploy/{environment}/{deploy}/argo", door.allow(Access.READ, gates.argo))
+
+
+def _add_ledger(router: web.UrlDispatcher, door: Doorkeeper, ledger: LedgerDesk, pushes: Pushes) -> None:
+    router.add_post("/v1/refunds", door.allow(Access.LEDGER, pushes.refunds))
+    router.add_post("/v1/confirmations", door.allow(Access.LEDGER, pushes.confirmations))
+    router.add_get("/v1/ledger", door.allow(Access.READ, ledger.show))
+    router.add_get("/v1/ledger/differences", door.allow(Access.ONCALL, ledger.differences, Access.LEDGER))
+    router.add_post("/v1/ledger/reconcile", door.allow(Access.ONCALL, ledger.reconcile, Access.LEDGER))
+    router.add_post("/v1/ledger/purge", door.allow(Access.ONCALL, ledger.purge))
 
 
 def _add_flagger(router: web.UrlDispatcher, door: Doorkeeper, flagger: FlaggerDesk) -> None:

@@ -14,6 +14,7 @@ from monitor.model.incident import DeployPhase
 MAX_NAME = 100
 MAX_TEXT = 500
 MAX_DEPLOY = 400  # Flagger's namespace/name/checksum has up to 382
+MAX_ADDRESS = 320  # RFC 3696 (erratum 1690): 64 and 255 and the @ between them
 MAX_SILENCE = 86_400.0  # seconds
 MILLISECONDS = 1e11  # a number from here on is no seconds: it would be beyond the year 5000
 LATEST = 1e14
@@ -150,6 +151,25 @@ class Marked(Body):
     by: Label = ""
     at: Moment | None = None
     url: Link = ""
+
+
+class Pushed(Body):
+    """What stands beside the rows of a push. `complete_until`: all that there was at that time has been pushed."""
+
+    complete_until: Moment | None = None
+    source: Label = ""
+
+
+class ReconcileRequest(Body):
+    """Says nothing."""
+
+
+class PurgeRequest(Body):
+    """All that is older, or all of one recipient, whose address is hashed and forgotten."""
+
+    by: Name
+    before: Moment | None = None
+    recipient: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS)] | None = None
 
 
 class DeployRequest(Marked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,19 +10,25 @@ from aiohttp import web
 from monitor.desk import Desk
 from monitor.model.facts import Acknowledged, Fact, Noted, ResolveAsked, Silenced
 from monitor.model.incident import IncidentId
+from monitor.model.ledger import Impact
+from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
 from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest
 from monitor.surface.api.replies import body_of
-from monitor.surface.incidents import Shown, incident_list, incident_story, known
+from monitor.surface.incidents import Shown, incident_list, incident_story, known, provider_of
 from monitor.views.incidents import IncidentState
 
 NAMED = 10  # incidents that a 404 names
 MAX_ID = 40
+IMPACT_WITHIN = 1.0  # seconds
 
 
 @dataclass(slots=True)
 class IncidentDesk:
+    """`ledger`: asked for the impact on real refunds; None: there is none."""
+
     desk: Desk
+    ledger: Ledger | None = None
 
     async def list(self, request: web.Request) -> web.Response:
         asked = request.query.get("state", Shown.OPEN.value)
@@ -30,7 +37,7 @@ class IncidentDesk:
         return web.json_response(incident_list(self.desk, Shown(asked)))
 
     async def show(self, request: web.Request) -> web.Response:
-        return self._story(self._state(request))
+        return await self._story(self._state(request))
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         body = AckRequest.model_validate(await body_of(request))
@@ -56,10 +63,21 @@ class IncidentDesk:
 
     async def _say(self, state: IncidentState, fact: Fact) -> web.Response:
         await self.desk.journal.append([fact], durable=True)
-        return self._story(state)
+        return await self._story(state)
 
-    def _story(self, state: IncidentState) -> web.Response:
-        return web.json_response(incident_story(self.desk, state))
+    async def _story(self, state: IncidentState) -> web.Response:
+        return web.json_response(incident_story(self.desk, state, await self._impact(state)))
+
+    async def _impact(self, state: IncidentState) -> Impact | None:
+        """As it stands now; None where no ledger is configured, or it does not answer in time: the story is not held up."""
+        if self.ledger is None or not self.desk.policy.ledger.enabled:
+            return None
+        until = (state.resolved_at or self.desk.clock.now()).utc
+        try:
+            async with asyncio.timeout(IMPACT_WITHIN):
+                return await self.ledger.impact(state.last.since.utc, until, provider_of(self.desk, state.last.scope))
+        except (LedgerUnreadable, TimeoutError):
+            return None
 
     def _state(self, request: web.Request) -> IncidentState:
         asked = request.match_info["id"]

@@ -1,10 +1,13 @@
-"""How often one client may ask: token buckets in a table of bounded size."""
+"""How often one client may ask, token buckets in a table of bounded size; and how much may be pushed at once."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+MOST_PUSHED = 5_000  # refunds or confirmations in one request
+PUSHED_BYTES = 4 * 1024 * 1024  # of that request
+MOST_PUSHES = 8  # that are taken in at a time: what their bodies take is bounded by it
 MOST_CLIENTS = 1024  # buckets kept; whoever has been silent longest is forgotten first, and begins again with a full one
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from monitor import __version__
 from monitor.model.instant import Instant
+from monitor.model.ledger import SourceStanding
 from monitor.model.policy import Policy
 from monitor.model.probe import Route
 from monitor.model.verdict import Symptom
@@ -22,6 +23,7 @@ from monitor.rules.plain import plain
 from monitor.surface.deploys import latest
 from monitor.surface.metrics.gates import gate_gauges
 from monitor.surface.metrics.labels import route_label
+from monitor.surface.metrics.ledger import ledger_gauges, source_gauges
 from monitor.surface.metrics.zones import zone_gauges
 from monitor.views.world import World
 
@@ -48,6 +50,7 @@ class Gauges(Collector):
     def __init__(self, policy: Policy, world: World, vitals: Vitals) -> None:
         self.policy = policy
         self.now: Instant | None = None
+        self.sources: Sequence[SourceStanding] | None = None  # of the ledger, as its store had them last
         self._world = world
         self._vitals = vitals
 
@@ -59,6 +62,8 @@ class Gauges(Collector):
         yield from self._deploys()
         yield from gate_gauges(self.policy.environment, self._world.gates, self._world.incidents.deploys, self.now or END_OF_TIME)
         yield from zone_gauges(self.policy.environment, self.policy.inspect, self._world.zones)
+        yield from ledger_gauges(self.policy.environment, self.policy.ledger, self._world.ledger)
+        yield from source_gauges(self.policy.environment, self.policy.ledger, self._world.ledger, self.sources)
         yield from self._process()
 
     def _routes(self) -> Iterable[Metric]:

@@ -5,7 +5,7 @@ Every label set that the configuration allows exists at 0 from the start, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -19,6 +19,8 @@ from monitor.model.facts import (
     Judged,
     Notified,
     NotifyFailed,
+    Reconciled,
+    SourceBlind,
     Stray,
     SubmitError,
     SubmitFault,
@@ -29,10 +31,12 @@ from monitor.model.facts import (
 )
 from monitor.model.incident import Phase
 from monitor.model.instant import Instant
+from monitor.model.ledger import DifferenceClass, SourceStanding
 from monitor.model.policy import Policy, Role
 from monitor.model.verdict import Reason, Symptom, Verdict
 from monitor.surface.metrics.gauges import Gauges, Vitals
 from monitor.surface.metrics.labels import route_label
+from monitor.surface.metrics.ledger import newly_found
 from monitor.views.world import World
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a _created series per child doubles the budget
@@ -114,6 +118,12 @@ class Metrics:
         self._inspections = Counter(
             "mailcanary_inspections", "Inspections of a sending domain, blind ones too.", ("environment", "domain"), registry=registry
         )
+        self._differences = Counter(
+            "mailcanary_ledger_differences_found",
+            "Differences between refunds and confirmations that were found, by class.",
+            ("environment", "class"),
+            registry=registry,
+        )
         self._gauges = Gauges(policy, world, vitals)
         self.vitals = vitals
         self._left: dict[Family, set[Labels]] = {}
@@ -150,6 +160,7 @@ class Metrics:
         for family in (self._flips, self._gate_probes, self._gate_duration):
             yield family, {(env,)}
         yield self._inspections, {(env, domain) for domain in policy.inspect.domains if policy.inspect.enabled}
+        yield self._differences, {(env, kind.value) for kind in DifferenceClass if policy.ledger.enabled}
         yield self._notifications, {(name, outcome) for name in policy.notify.channels for outcome in OUTCOMES}
 
     def count(self, entry: Entry) -> None:
@@ -187,6 +198,11 @@ class Metrics:
                 if fact.domain in self._policy.inspect.domains:
                     self._inspections.labels(env, fact.domain).inc()
                 self._errors.labels("dns").inc(bool(fact.blind))
+            case Reconciled():
+                for kind, number in newly_found(self._world.ledger, entry.seq):
+                    self._differences.labels(env, kind.value).inc(number)
+            case SourceBlind():
+                self._errors.labels("ledger").inc()
             case Notified() as fact:
                 self._notifications.labels(fact.channel, "taken").inc()
             case NotifyFailed() as fact:
@@ -208,6 +224,10 @@ class Metrics:
 
     def journal_refused(self, times: int) -> None:
         self._errors.labels("state").inc(times)
+
+    def sources_read(self, sources: Sequence[SourceStanding]) -> None:
+        """The sources of the ledger, as the store has them now."""
+        self._gauges.sources = sources
 
     def expose(self, accept: str, now: Instant | None = None) -> tuple[bytes, str]:
         """The page and its content type: text 0.0.4, or OpenMetrics with exemplars, as the scraper accepts."""

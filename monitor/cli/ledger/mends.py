@@ -1,0 +1,33 @@
+"""How a row is to be mended, in the words of the command: rules name keys of the configuration, which a comparison of two files has not."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from monitor.model.ledger import Side
+
+_KEY = re.compile(r"`([a-z_]+): ?([^`]*)`")
+_COLUMNS: Mapping[Side, str] = {Side.REFUNDS: "--refund-columns", Side.CONFIRMATIONS: "--confirmation-columns"}
+_SEVERAL = frozenset({"columns", "statuses"})
+
+
+def as_flags(mend: str, side: Side) -> str:
+    """set `decimal: ","` -> give --decimal ,"""
+    told = _KEY.sub(lambda found: _flag(found[1], found[2], side), mend)
+    return told if told == mend else re.sub(r"\bset (?=--)", "give ", told)
+
+
+def _flag(key: str, value: str, side: Side) -> str:
+    flag = _COLUMNS[side] if key == "columns" else f"--{key.replace('_', '-')}"
+    if value in ("", "true"):
+        return flag
+    text = value.strip('"')
+    if key in _SEVERAL:
+        text = ",".join(f"{name.strip().strip(chr(39))}={of.strip()}" for name, _, of in (pair.partition(":") for pair in _pairs(value)))
+    return f"{flag} {shlex.quote(text)}"
+
+
+def _pairs(value: str) -> list[str]:
+    return value.strip("{}").split(",")

@@ -1,0 +1,65 @@
+"""What an incident means for real refunds, in one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from monitor.model.ledger import Impact
+from monitor.model.money import Money
+from monitor.model.verdict import Symptom
+from monitor.rules.reconcile.figures import shown
+
+MOST_CURRENCIES = 4
+
+
+def worded(impact: Impact, symptom: Symptom, over: bool) -> str:
+    """`over`: the incident is; then what was confirmed meanwhile counts as much as what is owed."""
+    first, second = _owed(impact, over), _wrong(impact, symptom)
+    if symptom is Symptom.LEDGER_SPURIOUS:
+        first, second = second, first
+    said = "; ".join(part for part in (first, second) if part)
+    if not said:
+        until = datetime.fromtimestamp(max(0.0, impact.until), UTC)
+        said = f"no real refund since, as far as the ledger was read ({until:%H:%M:%S}Z)"
+    return f"at {impact.provider}: {said}" if impact.provider else said
+
+
+def amounts(money: Sequence[Money]) -> str:
+    """By currency, the greatest number first; at most MOST_CURRENCIES of them."""
+    ordered = sorted(money, key=lambda each: (-each.amount, each.currency))
+    more = len(ordered) - MOST_CURRENCIES
+    rest = f" and {counted(more, 'more currency', 'more currencies')}" if more > 0 else ""
+    return ", ".join(shown(each) for each in ordered[:MOST_CURRENCIES]) + rest
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 refund, 2 refunds."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def _owed(impact: Impact, over: bool) -> str:
+    if not impact.refunds:
+        return ""
+    owed = f" ({amounts(impact.owed_money)})" if impact.owed_money else ""
+    of = f" of {counted(impact.customers, 'customer')}" if impact.customers else ""
+    if over:
+        refunds = f"{counted(impact.refunds, 'real refund')}{of} meanwhile"
+        return f"{refunds}: confirmed {impact.confirmed}, still owed {impact.owed}{owed}"
+    refunds = f"{counted(impact.refunds, 'real refund')}{of} since"
+    if not impact.owed:
+        return f"{refunds}, all confirmed"
+    return f"{refunds}, {impact.owed} unconfirmed" + (f" ({amounts(impact.owed_money)} still owed)" if impact.owed_money else "")
+
+
+def _wrong(impact: Impact, symptom: Symptom) -> str:
+    if not impact.wrong:
+        return ""
+    money = f" ({amounts(impact.wrong_money)})" if impact.wrong_money else ""
+    if symptom is Symptom.LEDGER_SPURIOUS:
+        if not impact.wrong_customers:
+            return f"{counted(impact.wrong, 'confirmation')} of a refund that does not exist{money}"
+        people = counted(impact.wrong_customers, "person was", "people were")
+        return f"{people} told of a refund that does not exist{money}"
+    to = f" to {counted(impact.wrong_customers, 'person', 'people')}" if impact.wrong_customers else ""
+    return f"{counted(impact.wrong, 'confirmation')}{to} that should not have been sent so{money}"
