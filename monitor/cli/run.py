@@ -139,7 +139,10 @@ class Libraries(logging.Handler):
 async def serving(app: App) -> AsyncIterator[str]:
     """The HTTP surface while the body runs; yields its base URL. Raises UsageError when the address is taken."""
     listen = app.desk.policy.listen
-    api = Api(app.desk, app.metrics, app.edges.secrets, app.alive, lambda: True, ledger=app.ledger, nudge=app.reconcile.nudge)
+    stage = app.reconcile
+    api = Api(
+        app.desk, app.metrics, app.edges.secrets, app.alive, lambda: True, ledger=app.ledger, nudge=stage.nudge, read_now=stage.read_now
+    )
     runner = web.AppRunner(api.application(), access_log=None, handle_signals=False)
     await runner.setup()
     try:

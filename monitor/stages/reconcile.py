@@ -51,6 +51,7 @@ class Reconcile:
         self._sources = sources
         self._renewed = asyncio.Event()
         self._came = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._blind: set[str] = set()
         self._unkept: set[str] = set()  # who finds the store unreadable now
         self._known: tuple[object, int, Known] | None = None
@@ -105,6 +106,11 @@ class Reconcile:
                 self._came.set()
                 return
 
+    def read_now(self) -> None:
+        """Every source is read at once, whatever its schedule; those that fail keep their wait."""
+        self._hurry.set()
+        self._hurry = asyncio.Event()
+
     def _policies(self) -> Mapping[str, SourcePolicy]:
         return self._desk.policy.ledger.sources
 
@@ -129,7 +135,9 @@ class Reconcile:
                 await self._restored(policy.name, policy.side)
                 await self._readable(policy.name)
                 self._came.set()
-                await self._desk.clock.sleep(0.0 if portion.more else policy.every)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.0 if portion.more else policy.every):
+                        await self._hurry.wait()
                 continue
             await self._desk.clock.sleep(_backoff(failures))
 

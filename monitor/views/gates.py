@@ -205,6 +205,8 @@ class Gates:
         if (state := self.known.get(GateId(fact.gate))) is None:
             return
         state.asked = max(0, state.asked - 1)
+        if before := self.owner.pop(fact.probe, None):  # planned anew: what was known of it counts no more
+            self.known[before].trials.pop(fact.probe, None)
         if len(state.trials) < MOST_TRIALS:
             state.trials[fact.probe] = GateTrial(fact.probe, fact.route, state.request.attempt, fact.at, message_id=fact.message_id)
             self.owner[fact.probe] = state.id

@@ -92,7 +92,7 @@ def test_all_of_it(read, tmp_path: Path):
     journal, relay = policy.sources["journal"].via, policy.sources["relay"].via
     assert isinstance(sql, SqlSource) and isinstance(files, FilesSource) and isinstance(push, PushSource)
     assert isinstance(journal, MailboxSource) and isinstance(relay, PostfixSource)
-    assert sql.url == SecretRef(SecretSource.ENV, "DB") and sql.query.endswith("ORDER BY updated_at") and sql.layout.minor_units
+    assert sql.url == SecretRef(SecretSource.ENV, "DB") and sql.query.endswith("ORDER BY updated_at;") and sql.layout.minor_units
     assert (sql.watermark, sql.start, sql.overlap) == ("updated_at", "2026-11-01", 120.0)
     assert (files.pattern, files.format) == (str(tmp_path / "exports" / "refunds-*.jsonl"), FileFormat.JSONL)
     assert dict(files.layout.columns) == {"amount": "total", "at": "Booked"}
@@ -166,10 +166,12 @@ FAULTS = [
     ("{key: {env: LEDGER}, refunds: {one: {kind: push}}, confirmations: {one: {kind: push}}}", "ledger.confirmations.one: is the name of a source of refunds too"),
     (_refunds("{kind: postfix}"), "ledger.refunds.shop: kind is not one of the known words; write kind: files, kind: sql or kind: push"),
     (_refunds(_sql(url="postgresql://reader:x@db/shop")), "ledger.refunds.shop.url: is written out here"),
-    (_refunds(_sql(query="'DELETE FROM refunds WHERE a >= :watermark'")), "query: is not one SELECT; write one query that begins with SELECT or WITH; nothing is ever written to your database"),
-    (_refunds(_sql(query="'SELECT 1 WHERE 1 >= :watermark; DROP TABLE refunds'")), "query: is not one SELECT"),
-    (_refunds(_sql(query="'SELECT a FROM refunds'")), "query: has no :watermark; write WHERE updated_at >= :watermark ORDER BY updated_at"),
-    (_refunds(_sql(query="'SELECT a::watermark FROM refunds'")), "query: has no :watermark"),
+    (_refunds(_sql(query="'DELETE FROM refunds WHERE a >= :watermark'")), "query: is no SELECT; write one query that begins with SELECT or WITH; it must only read"),
+    (_refunds(_sql(query="'SELECT 1 WHERE 1 >= :watermark; DROP TABLE refunds'")), "query: has several statements; write one SELECT"),
+    (_refunds(_sql(query="'SELECT a FROM refunds'")), "query: lacks :watermark; add WHERE updated_at >= :watermark ORDER BY updated_at"),
+    (_refunds(_sql(query="'SELECT a::watermark FROM refunds'")), "query: lacks :watermark"),
+    (_refunds(_sql(query="'SELECT a FROM b WHERE c >= :watermark AND d = :shop'")), "query: has the parameter :shop; only :watermark and :limit are known"),
+    (_refunds(_sql(query="'SELECT a FROM b WHERE c >= :watermark ORDER BY c LIMIT 100'")), "query: takes a fixed number of rows, so nobody knows whether it shows all; write LIMIT :limit, or leave it out"),
     (_refunds("{kind: files, path: a.csv, columns: {total: amount}}"), "is no field of a record"),
     (_refunds("{kind: files, path: a.csv, columns: {amount: total, refund: Total}}"), "is read from total, as another field is"),
     (_refunds("{kind: files, path: a.csv, decimal: ';'}"), "decimal: is no such mark"),

@@ -582,3 +582,21 @@ def test_it_ends_when_it_is_cancelled_in_the_middle_of_a_read(tmp_path: Path) ->
             await house.sleep(15)
 
     run()
+
+
+def test_all_sources_are_read_now_when_somebody_asks(tmp_path: Path) -> None:
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        slow = replace(DB, every=86_400.0)
+        house = a_house(with_ledger(tmp_path, slow, LOG), refunds, confirmations)
+        async with house.running("reconcile"):
+            await house.sleep(1_000.5)
+            assert len(refunds.reads) == 1
+            house.reconcile.read_now()
+            await house.sleep(0.1)
+            assert [t for t, _ in refunds.reads] == [0.0, 1_000.5] and confirmations.reads[-1][0] == 1_000.5
+            await house.sleep(3_000)
+            assert len(refunds.reads) == 2, "once"
+
+    run()

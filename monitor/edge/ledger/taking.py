@@ -9,23 +9,32 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from typing import cast
 
 from monitor.edge.ledger.schema import SLOT
 from monitor.edge.ledger.wording import conflict
 from monitor.model.ledger import MOST_EXAMPLES, Confirmation, Outcome, Refund, RowFault, Side, Taken, Taking
 
+AT_ONCE = 500  # records in one statement: while it runs, others do not wait for the interpreter's lock
+
 _INSERT = {
-    Side.REFUNDS: "INSERT OR IGNORE INTO refunds (key, number, amount, currency, at, recipient, provider, reversed_at, line, origin)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {origin})",
+    Side.REFUNDS: "INSERT OR IGNORE INTO refunds (key, number, amount, currency, at, recipient, provider, reversed_at, line, origin) VALUES",
     Side.CONFIRMATIONS: "INSERT OR IGNORE INTO confirmations"
-    " (key, identity, amount, currency, at, recipient, provider, outcome, resend, line, origin, source)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {origin}, {source})",
+    " (key, identity, amount, currency, at, recipient, provider, outcome, resend, line, origin, source) VALUES",
+}
+_VALUES = {
+    Side.REFUNDS: "(?, ?, ?, ?, ?, ?, ?, ?, ?, {origin})",
+    Side.CONFIRMATIONS: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {origin}, {source})",
+}
+_INSERTED = {
+    Side.REFUNDS: "SELECT key, number FROM refunds WHERE id > ? ORDER BY id",
+    Side.CONFIRMATIONS: "SELECT key, identity FROM confirmations WHERE id > ? ORDER BY id",
 }
 _BATCH = {
-    Side.REFUNDS: "INSERT INTO batch (key, a, amount, currency, at, recipient, provider, b, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    Side.CONFIRMATIONS: "INSERT INTO batch (key, a, amount, currency, at, recipient, provider, b, c, line)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    Side.REFUNDS: "INSERT INTO batch (place, key, a, amount, currency, at, recipient, provider, b, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    Side.CONFIRMATIONS: "INSERT INTO batch (place, key, a, amount, currency, at, recipient, provider, b, c, line)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _NEWEST = {
     Side.REFUNDS: "SELECT coalesce(max(id), 0) FROM refunds",
@@ -62,19 +71,40 @@ def take(db: sqlite3.Connection, taking: Taking) -> Taken:
     source, several = _source(db, taking)
     origin = _origin(db, source, taking.origin)
     before = db.execute(_NEWEST[taking.side]).fetchone()[0]
-    new = _insert(db, _INSERT[taking.side].format(origin=origin, source=source), taking.records)
+    new = _insert(db, taking, origin, source)
     changed = 0
     conflicts: list[RowFault] = []
     if new < len(taking.records):
-        changed, conflicts = _Again(db, taking, source, origin).merge()
+        changed, conflicts = _Again(db, taking, source, origin).merge(_known(db, taking, before))
     if new:
         _count(db, taking.side, before, several)
     _note(db, source, taking, new, conflicts)
     return Taken(new, len(taking.records) - new - changed - len(conflicts), changed, tuple(conflicts))
 
 
-def _insert(db: sqlite3.Connection, statement: str, records: Sequence[Refund] | Sequence[Confirmation]) -> int:
-    return max(0, db.executemany(statement, records).rowcount) if records else 0
+def _insert(db: sqlite3.Connection, taking: Taking, origin: int, source: int) -> int:
+    """How many were new."""
+    into, values = _INSERT[taking.side], _VALUES[taking.side].format(origin=origin, source=source)
+    whole = len(taking.records) // AT_ONCE * AT_ONCE
+    new = 0
+    statement = f"{into} {', '.join([values] * AT_ONCE)}" if whole else ""
+    for start in range(0, whole, AT_ONCE):
+        new += db.execute(statement, [*chain.from_iterable(taking.records[start : start + AT_ONCE])]).rowcount
+    rest = taking.records[whole:]
+    return new + max(0, db.executemany(f"{into} {values}", rest).rowcount) if rest else new
+
+
+def _known(db: sqlite3.Connection, taking: Taking, before: int) -> list[int]:
+    """The places of those records that were there already: the others stand in the table in the same order."""
+    inserted = iter(db.execute(_INSERTED[taking.side], (before,)))
+    expected = next(inserted, None)
+    known: list[int] = []
+    for place, record in enumerate(taking.records):
+        if record[:2] == expected:
+            expected = next(inserted, None)
+        else:
+            known.append(place)
+    return known
 
 
 class _Again:
@@ -86,11 +116,11 @@ class _Again:
         self._source = source
         self._origin = origin
 
-    def merge(self) -> tuple[int, list[RowFault]]:
-        """(how many changed something, those that contradict)."""
+    def merge(self, known: Sequence[int]) -> tuple[int, list[RowFault]]:
+        """(how many changed something, those that contradict). `known`: the places of those records."""
         db, side = self._db, self._taking.side
         db.execute("DELETE FROM batch")
-        db.executemany(_BATCH[side], self._taking.records)
+        db.executemany(_BATCH[side], ((place + 1, *self._taking.records[place]) for place in known))
         places = [row[0] for row in db.execute(_OTHERWISE[side].format(source=self._source))]
         db.execute("DELETE FROM batch")
         changed = 0

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from monitor.edge.sources.pages import Answer, Position
-from monitor.edge.sources.query import QueryError, prepare
 from monitor.edge.sources.server_words import meaning
 from monitor.edge.sources.watermark import WatermarkError
 from monitor.model.ledger import Portion
+from monitor.model.query import QueryError, prepare
 from monitor.model.sources import SqlSource
 from monitor.ports import Clock, SecretError, Secrets, SourceError
 

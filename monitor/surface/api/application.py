@@ -37,7 +37,7 @@ STALL = 15.0  # seconds without a tick of the event loop's heartbeat before /liv
 @dataclass(slots=True)
 class Api:
     """Builds the aiohttp application. `alive` tells how long ago the loop last ticked; `ready` whether the state is loaded; `nudge` tells
-    the stage that something was pushed into the ledger."""
+    the stage that something was pushed into the ledger; `read_now` has it read every source, None: nobody reads any."""
 
     desk: Desk
     metrics: Metrics
@@ -47,6 +47,7 @@ class Api:
     rates: Rates = RATES
     ledger: Ledger | None = None
     nudge: Callable[[], None] = lambda: None
+    read_now: Callable[[], None] | None = None
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[errors])
@@ -63,7 +64,8 @@ class Api:
         _add_domains(app.router, door, DomainDesk(self.desk))
         _add_deploys(app.router, door, deploys)
         _add_gates(app.router, door, gates)
-        _add_ledger(app.router, door, LedgerDesk(self.desk, self.ledger, self.nudge), Pushes(self.desk, self.ledger, self.nudge))
+        books = LedgerDesk(self.desk, self.ledger, self.nudge, self.read_now)
+        _add_ledger(app.router, door, books, Pushes(self.desk, self.ledger, self.nudge))
         _add_flagger(app.router, door, FlaggerDesk(self.desk, gates, deploys))
         return app
 

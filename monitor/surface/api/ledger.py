@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -10,7 +10,7 @@ from aiohttp import web
 from monitor.desk import Desk
 from monitor.model.facts import LedgerPurged
 from monitor.model.incident import IncidentId
-from monitor.model.ledger import CLASS_OF, DifferenceClass, DifferenceKind, Purge, Purged, Wanted
+from monitor.model.ledger import CLASS_OF, DifferenceClass, DifferenceKind, Purge, Purged, SourceStanding, Wanted
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
 from monitor.rules.reconcile.known import hashed
@@ -25,15 +25,18 @@ from monitor.views.ledger import CLASS_OF_SYMPTOM
 MOST_LISTED = 1_000  # differences in one answer
 MAX_ID = 40
 NOTHING = Purged(0, 0, 0)
+READ_WITHIN = 10.0  # seconds that somebody waits for sources to be read; what is slower comes by itself
+LOOK_EVERY = 0.1
 
 
 @dataclass(slots=True)
 class LedgerDesk:
-    """`nudge`: tells the stage that there is something to compare."""
+    """`nudge`: tells the stage that there is something to compare; `read_now`: that every source is to be read; None: nobody reads any."""
 
     desk: Desk
     ledger: Ledger | None
     nudge: Callable[[], None]
+    read_now: Callable[[], None] | None = None
 
     async def show(self, _: web.Request) -> web.Response:
         ledger = configured(self.desk, self.ledger)
@@ -67,16 +70,32 @@ class LedgerDesk:
         )
 
     async def reconcile(self, request: web.Request) -> web.Response:
-        """Compares what has been read, at once; the stage goes on as before."""
+        """Has every source read, waits for that a while, and compares."""
         ReconcileRequest.model_validate(await body_of(request))
         ledger = configured(self.desk, self.ledger)
         try:
-            sources = await ledger.sources()
+            sources = await self._read(ledger)
             standing = await ledger.reconcile(windows_of(self.desk.policy.ledger, sources), self.desk.clock.now().utc)
         except LedgerUnreadable as error:
             raise unreadable(error) from None
         self.nudge()
         return web.json_response(ledger_document(self.desk, standing, sources))
+
+    async def _read(self, ledger: Ledger) -> Sequence[SourceStanding]:
+        """The sources when each of them was read since now, but the blind ones; or after READ_WITHIN, whatever they are then."""
+        if self.read_now is None:
+            return await ledger.sources()
+        clock = self.desk.clock
+        asked = clock.now()
+        self.read_now()
+        while True:
+            sources = await ledger.sources()
+            read = {source.source for source in sources if source.last_read >= asked.utc}
+            if read.issuperset(set(self.desk.policy.ledger.sources) - set(self.desk.world.ledger.blind)):
+                return sources
+            if clock.now().seconds_since(asked) >= READ_WITHIN:
+                return sources
+            await clock.sleep(LOOK_EVERY)
 
     async def purge(self, request: web.Request) -> web.Response:
         """That somebody asked is a fact before anything is gone; what went is one afterwards."""

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.edge.sources.pages import Answer, Position, plain
-from monitor.edge.sources.query import QueryError, prepare
 from monitor.edge.sources.server_words import meaning
 from monitor.edge.sources.watermark import Watermark, WatermarkError
+from monitor.model.query import QueryError, prepare
 
 # --- the query ------------------------------------------------------------------------------------------------------------
 

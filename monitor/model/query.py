@@ -1,4 +1,4 @@
-"""The shop's query, before it is sent: whether it is one that reads, and how its parameters are spelled. Pure."""
+"""The shop's own query: whether it is one that reads, and how its parameters are spelled."""
 
 from __future__ import annotations
 
