@@ -25,7 +25,7 @@ COPY monitor monitor
 # The product, what it needs and nothing else: not its tests, not even pip. dkimpy comes as source only.
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir /wheelhouse dkimpy . \
  && python3 -m venv --without-pip /opt/mailcanary \
- && /opt/tools/bin/pip --python /opt/mailcanary/bin/python install "mailcanary[lab,uvloop]" \
+ && /opt/tools/bin/pip --python /opt/mailcanary/bin/python install "mailcanary[lab,sql,uvloop]" \
  && /opt/tools/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --sv 1.6 --of JSON \
       --output-file sbom.json /opt/mailcanary/bin/python
 

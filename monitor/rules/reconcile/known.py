@@ -21,8 +21,21 @@ def hashed(key: bytes, address: str) -> bytes:
     """The keyed hash of a recipient (BLAKE2b, RFC 7693). Case, the spelling of the domain (A-labels, a dot at its end) and a display name
     before <the address> make no difference; plus-tags do. Empty for an empty address. What is no address that we could send to is hashed
     as it stands: two records may still agree on it."""
+    return _digest(_hasher(key), address)
+
+
+def _hasher(key: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=HASHED, key=key)
+
+
+def _digest(hasher: hashlib.blake2b, address: str) -> bytes:
+    """A copy of the keyed hasher is half the work of a new one."""
     canonical = _canonical(address)
-    return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=HASHED, key=key).digest() if canonical else b""
+    if not canonical:
+        return b""
+    own = hasher.copy()
+    own.update(canonical.encode("utf-8", "surrogatepass"))
+    return own.digest()
 
 
 def mark_of(key: bytes, match: Match) -> str:
@@ -67,9 +80,11 @@ class Known:
     _seeds: frozenset[str] = field(init=False, repr=False, compare=False)
     _holding: frozenset[str] = field(init=False, repr=False, compare=False)
     _journals: frozenset[str] = field(init=False, repr=False, compare=False)
+    _hasher: hashlib.blake2b = field(init=False, repr=False, compare=False)
     _lengths: tuple[int, ...] = field(init=False, repr=False, compare=False)  # of the numbers that may stand behind a prefix
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_hasher", _hasher(self.key))
         object.__setattr__(self, "_seeds", _texts(self.seeds))
         object.__setattr__(self, "_holding", _texts(self.holding))
         object.__setattr__(self, "_journals", _texts(self.journals))
@@ -92,7 +107,7 @@ class Known:
         )
 
     def recipient(self, address: str) -> bytes:
-        return hashed(self.key, address)
+        return _digest(self._hasher, address)
 
     def provider(self, address: str) -> str:
         return self.providers.get(_canonical(address).rpartition("@")[2], "") if self.providers else ""
@@ -100,7 +115,9 @@ class Known:
     def is_probe(self, number: str, address: str) -> bool:
         if number in self.numbers or (address and self._seeds and _base(address) in self._seeds):
             return True
-        return len(number) > MIN_NUMBER and (self._is_prefixed(number) or self._is_token(number))
+        if len(number) <= MIN_NUMBER or not (self._lengths or self.keys is not None):
+            return False
+        return self._is_prefixed(number) or self._is_token(number)
 
     def is_holding(self, address: str) -> bool:
         return bool(self._holding) and _base(address) in self._holding
