@@ -101,7 +101,7 @@ async def test_header_carriers_are_stripped(lab: Lab, letter: Callable[..., byte
     submit(lab, raw)
     stripped, whole = (message.raw for message in lab.store.resolve(SEED).folders["INBOX"].messages)
     assert b"X-" not in stripped and b"folded" not in stripped and b"<one@shop.test>" not in stripped
-    assert header_value(stripped, b"message-id").startswith("<LAB") and stripped.endswith(raw.partition(b"\r\n\r\n")[2])
+    assert header_value(stripped, b"message-id").startswith("<1AB") and stripped.endswith(raw.partition(b"\r\n\r\n")[2])
     assert whole.endswith(raw)
 
 

@@ -43,7 +43,7 @@ async def refusal(lab: Lab, raw: bytes) -> aiosmtplib.SMTPResponseException:
 async def test_plain_delivery_is_exact_traced_and_booked(lab: Lab, letter: Callable[..., bytes]) -> None:
     raw = letter(body="..leading dot\r\n£ 8-bit")
     reply = await send(lab, raw, ["seed1+tag@aurora.test", "seed2@cumulus.test"])
-    assert reply.startswith("2.0.0 queued as LAB")
+    assert reply.startswith("2.0.0 queued as 1AB")
     (message,) = inbox(lab)
     assert message.raw.endswith(raw)
     head = message.header.decode()

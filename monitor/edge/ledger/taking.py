@@ -16,10 +16,11 @@ from monitor.edge.ledger.schema import SLOT
 from monitor.edge.ledger.wording import conflict
 from monitor.model.ledger import MOST_EXAMPLES, Confirmation, Outcome, Refund, RowFault, Side, Taken, Taking
 
-AT_ONCE = 500  # records in one statement: while it runs, others do not wait for the interpreter's lock
+AT_ONCE = 500  # records in one statement: half of the time of one by one is spent between two statements
 
 _INSERT = {
-    Side.REFUNDS: "INSERT OR IGNORE INTO refunds (key, number, amount, currency, at, recipient, provider, reversed_at, line, origin) VALUES",
+    Side.REFUNDS: "INSERT OR IGNORE INTO refunds"
+    " (key, number, amount, currency, at, recipient, provider, reversed_at, line, origin) VALUES",
     Side.CONFIRMATIONS: "INSERT OR IGNORE INTO confirmations"
     " (key, identity, amount, currency, at, recipient, provider, outcome, resend, line, origin, source) VALUES",
 }
@@ -32,7 +33,8 @@ _INSERTED = {
     Side.CONFIRMATIONS: "SELECT key, identity FROM confirmations WHERE id > ? ORDER BY id",
 }
 _BATCH = {
-    Side.REFUNDS: "INSERT INTO batch (place, key, a, amount, currency, at, recipient, provider, b, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    Side.REFUNDS: "INSERT INTO batch (place, key, a, amount, currency, at, recipient, provider, b, line)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     Side.CONFIRMATIONS: "INSERT INTO batch (place, key, a, amount, currency, at, recipient, provider, b, c, line)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 }

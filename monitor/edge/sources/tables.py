@@ -113,6 +113,8 @@ class TableCutter:
         if not final:
             data = data[: lines_end(data)]
         text = decoded(data)
+        if (plain := self._plain(data, text, line)) is not None:
+            return plain
         stream, found = io.StringIO(text, newline=""), _Found()
         at, wasted = 0, 0
         while at < len(text) and wasted < WASTE and not found.full:
@@ -130,6 +132,24 @@ class TableCutter:
         taken = len(data) if at == len(text) else encoded_length(text[:at])
         full = found.full or wasted >= WASTE
         return Cut(Table(self.columns, found.rows, found.lines), taken, line, tuple(found.faults), full and taken < len(data))
+
+    def _plain(self, data: bytes, text: str, line: int) -> Cut | None:
+        """The same in half the time, of text without quotes in which every line is a good row; None: of any other."""
+        returns = text.count("\r")
+        end = "\r\n" if returns else "\n"
+        if not text or '"' in text or (returns and not text.count("\n") == text.count(end) == returns):
+            return None
+        lines = text.split(end, ROWS)
+        rest = lines.pop() if len(lines) > ROWS or not lines[-1] else ""
+        try:
+            rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return None
+        last, nothing = self.columns[-1], self.delimiter * (len(self.columns) - 1)
+        if set(map(len, rows)) != {len(self.columns)} or nothing in lines or any(last in row[-1] for row in rows):
+            return None
+        taken = encoded_length(text[: len(text) - len(rest)]) if rest else len(data)
+        return Cut(Table(self.columns, rows, range(line, line + len(rows))), taken, line + len(rows), full=bool(rest))
 
     def _records(self, stream: io.StringIO, line: int, found: _Found) -> _Stop:
         """Read records from where the stream is, up to its end, a bound, or one that must be looked at."""

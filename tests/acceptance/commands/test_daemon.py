@@ -177,7 +177,8 @@ async def test_demo(call: Call) -> None:
     assert said.code == 0, said.out + said.err
     story = [line for line in said.out.splitlines() if "seen after" in line]
     act_2 = ("its gate, which says no", "on-call is paged", "misrouted, found in `holding`")
-    promised = ("every route passes", *act_2, "passes again", "told that it is over", "the gate lets v3 pass")
+    acts_6_and_7 = ("the tripwire pages", "which says no at once", "lists the lost ones of act 2 and the bogus ones of act 6, and no other")
+    promised = ("every route passes", *act_2, "passes again", "told that it is over", "the gate lets v3 pass", *acts_6_and_7)
     assert len(story) == len(promised) and all(what in line for what, line in zip(promised, story, strict=True)), story
     assert "app/aurora-1: misrouted, arrived in INBOX of mailbox holding, and not in aurora-1" in said.out
 
