@@ -7,7 +7,7 @@ are seconds since the epoch. Of a recipient there is a keyed hash (BLAKE2b, RFC 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -121,6 +121,7 @@ class RowFault:
     what: str
     mend: str = ""
     column: str = ""
+    key: str = field(default="", repr=False)  # by which it would be matched, where that could be read; never shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +238,10 @@ class Impact:
     refunds: int = 0  # processed
     customers: int = 0  # of them, as far as recipients are known
     confirmed: int = 0
-    owed: int = 0  # not confirmed until now, within the time or not
+    owed: int = 0  # not confirmed, and its time is over
     owed_money: tuple[Money, ...] = ()
+    awaited: int = 0  # not confirmed, and not due yet
+    awaited_money: tuple[Money, ...] = ()
     wrong: int = 0  # confirmations that should not have been sent so: spurious, mismatched, doubled
     wrong_customers: int = 0
     wrong_money: tuple[Money, ...] = ()  # what they say

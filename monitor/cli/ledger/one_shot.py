@@ -23,7 +23,7 @@ from monitor.model.verdict import Verdict
 from monitor.ports import LedgerUnreadable, SourceError
 from monitor.rules.plain import one_line
 
-YOUNG = 50_000  # objects that are made until cycles are looked for
+YOUNG = 10_000  # objects that are made until cycles are looked for
 
 FORMS: dict[str, Callable[[Comparison], AsyncIterator[str]]] = {"csv": as_csv, "json": as_json}
 
