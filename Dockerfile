@@ -3,12 +3,15 @@
 #
 # BASE: any Debian with python3 3.11 or newer and its venv. No network is needed when build/wheelhouse holds what is pinned:
 #   pip download --require-hashes --dest build/wheelhouse -r .ci/constraints.txt
+#
+# EXTRAS: lab,sql,uvloop for an image that reads refunds from a database.
 
 ARG BASE=python:3.11-slim
 
 # ---- everything that is built ----------------------------------------------------------------------------------------
 
 FROM ${BASE} AS build
+ARG EXTRAS=lab,uvloop
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 # Each file is one of the pinned ones, wherever it came from. The pattern: a COPY whose source may be missing.
@@ -25,7 +28,7 @@ COPY monitor monitor
 # The product, what it needs and nothing else: not its tests, not even pip. dkimpy comes as source only.
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir /wheelhouse dkimpy . \
  && python3 -m venv --without-pip /opt/mailcanary \
- && /opt/tools/bin/pip --python /opt/mailcanary/bin/python install "mailcanary[lab,sql,uvloop]" \
+ && /opt/tools/bin/pip --python /opt/mailcanary/bin/python install "mailcanary[${EXTRAS}]" \
  && /opt/tools/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --sv 1.6 --of JSON \
       --output-file sbom.json /opt/mailcanary/bin/python
 

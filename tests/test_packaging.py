@@ -222,7 +222,7 @@ def test_the_image_is_built_of_pinned_files_and_without_the_network_when_they_ar
     assert "--require-hashes" in first and "its hash is not pinned" in first
     fetched, rest = first.split("ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheelhouse")
     assert "ls /wheelhouse/*.whl ||" in fetched and "/opt/tools/bin/pip download" not in rest
-    assert '"mailcanary[lab,sql,uvloop]"' in rest
+    assert "ARG EXTRAS=lab,uvloop\n" in first and '"mailcanary[${EXTRAS}]"' in rest
     tools = re.search(r"pip install --no-compile --upgrade ([a-z -]+)$", rest, re.MULTILINE)
     assert tools and set(tools[1].split()) <= EXTRAS["dev"] and set(tools[1].split()) <= set(pins())
 

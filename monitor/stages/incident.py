@@ -9,31 +9,12 @@ from dataclasses import replace
 
 from monitor.desk import Desk
 from monitor.model.facts import (
-    Acknowledged,
     Closed,
-    Doubted,
     Entry,
-    GateDecided,
-    GateOverridden,
-    Imitated,
-    InspectionAsked,
     Judged,
-    LedgerPurged,
     Looked,
-    MailProved,
-    Reconciled,
-    ResolveAsked,
-    SourceBlind,
-    SourceRestored,
-    Stray,
     SubmitError,
     Transition,
-    Tripped,
-    Unasked,
-    WatchBlind,
-    WatchRestored,
-    Withheld,
-    ZoneObserved,
 )
 from monitor.model.incident import Phase, Scope, ScopeKind
 from monitor.model.ledger import Impact
@@ -41,31 +22,11 @@ from monitor.model.policy import Policy, Role
 from monitor.model.probe import MailboxName, Route
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.incident import Layout, decide
+from monitor.rules.incident.matters import MATTERS
 
 IDLE = 3600.0
 IMPACT_WITHIN = 1.0  # seconds for all that is told at once: no page waits longer for a number
 TOLD = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING, Phase.RESOLVED})  # people hear of it: it must survive the machine
-_MATTERS = (
-    Acknowledged,
-    ResolveAsked,
-    Tripped,
-    Doubted,
-    Imitated,
-    Stray,
-    Unasked,
-    WatchBlind,
-    WatchRestored,
-    Withheld,
-    GateDecided,
-    GateOverridden,
-    ZoneObserved,
-    MailProved,
-    InspectionAsked,
-    Reconciled,
-    SourceBlind,
-    SourceRestored,
-    LedgerPurged,
-)
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +59,7 @@ class Incident:
                 continue
             if touched:
                 await self._decide(touched)
-            if any(isinstance(entry.fact, _MATTERS) for entry in entries):
+            if any(isinstance(entry.fact, MATTERS) for entry in entries):
                 await self._decide(())
 
     def _touched(self, entries: Iterable[Entry]) -> set[Route]:

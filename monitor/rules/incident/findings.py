@@ -154,21 +154,8 @@ def _whole(scene: Scene, domain: str, symptom: Symptom, level: Severity) -> Inci
 
 
 def _opening(scene: Scene, symptom: Symptom, scope: Scope, level: Severity, began: Instant, evidence: tuple[int, ...]) -> Transition:
-    recent = scene.incidents.reopenable(scene.policy.incidents, scene.now)
-    before = next((s for s in reversed(recent) if s.last.symptom is symptom and s.last.scope == scope), None)
-    fact = Transition(
-        at=scene.now,
-        incident=before.id if before else scene.incidents.following(),
-        phase=Phase.OPENED,
-        symptom=symptom,
-        scope=scope,
-        severity=level,
-        episode=before.last.episode + 1 if before else 1,
-        since=began,
-        opening=Opening.BLIND if symptom is Symptom.DNS_BLIND else Opening.FINDING,
-        evidence=evidence[-MOST_EVIDENCE:],
-    )
-    return telling.explained(scene, fact)
+    opening = Opening.BLIND if symptom is Symptom.DNS_BLIND else Opening.FINDING
+    return telling.explained(scene, telling.begun(scene, symptom, scope, level, began, opening, evidence))
 
 
 # --- worse and better -----------------------------------------------------------------------------------------------------

@@ -139,19 +139,8 @@ def _released(gate: GateState, now: Instant) -> _End | None:
 
 def _opened(scene: Scene, gate: GateState, decision: GateDecided) -> Transition:
     scope = Scope(ScopeKind.DEPLOY, gate.request.deploy)
-    same = [s for s in scene.incidents.reopenable(scene.policy.incidents, scene.now) if s.last.symptom is Symptom.GATE_HOLD]
-    before = next((state for state in reversed(same) if state.last.scope == scope), None)
-    fact = Transition(
-        at=scene.now,
-        incident=before.id if before else scene.incidents.following(),
-        phase=Phase.OPENED,
-        symptom=Symptom.GATE_HOLD,
-        scope=scope,
-        severity=severity(Symptom.GATE_HOLD, scope),
-        episode=before.last.episode + 1 if before else 1,
-        since=decision.at,
-        opening=Opening.HELD,
-    )
+    level = severity(Symptom.GATE_HOLD, scope)
+    fact = telling.begun(scene, Symptom.GATE_HOLD, scope, level, decision.at, Opening.HELD)
     return _explained(scene, fact, gate, decision)
 
 

@@ -99,21 +99,8 @@ def _past(scene: Scene, utc: float) -> Instant:
 
 
 def _opened(scene: Scene, symptom: Symptom, level: Severity, began: Instant) -> Transition:
-    recent = scene.incidents.reopenable(scene.policy.incidents, scene.now)
-    before = next((state for state in reversed(recent) if state.last.symptom is symptom), None)
-    fact = Transition(
-        at=scene.now,
-        incident=before.id if before else scene.incidents.following(),
-        phase=Phase.OPENED,
-        symptom=symptom,
-        scope=THE_LEDGER,
-        severity=level,
-        episode=before.last.episode + 1 if before else 1,
-        since=began,
-        opening=Opening.BLIND if symptom is Symptom.LEDGER_BLIND else Opening.DIFFERENCE,
-        evidence=_evidence(scene),
-    )
-    return telling.explained(scene, fact)
+    opening = Opening.BLIND if symptom is Symptom.LEDGER_BLIND else Opening.DIFFERENCE
+    return telling.explained(scene, telling.begun(scene, symptom, THE_LEDGER, level, began, opening, _evidence(scene)))
 
 
 def _grown(scene: Scene, state: IncidentState, level: Severity, note: str) -> Transition:

@@ -72,6 +72,26 @@ def troubled(scene: Scene, incident: IncidentId, trouble: Trouble, before: Incid
     return replace(told, diagnosis=replace(told.diagnosis, shows=shows))
 
 
+def begun(
+    scene: Scene, symptom: Symptom, scope: Scope, level: Severity, since: Instant, opening: Opening, evidence: tuple[int, ...] = ()
+) -> Transition:
+    """Opened without a probe: a new incident, or another episode of the one that ended within the hour. Nothing is thought of it yet."""
+    recent = scene.incidents.reopenable(scene.policy.incidents, scene.now)
+    before = next((state for state in reversed(recent) if state.last.symptom is symptom and state.last.scope == scope), None)
+    return Transition(
+        at=scene.now,
+        incident=before.id if before else scene.incidents.following(),
+        phase=Phase.OPENED,
+        symptom=symptom,
+        scope=scope,
+        severity=level,
+        episode=before.last.episode + 1 if before else 1,
+        since=since,
+        opening=opening,
+        evidence=evidence[-MOST_EVIDENCE:],
+    )
+
+
 def step(scene: Scene, state: IncidentState, phase: Phase, note: str = "", by: str = "") -> Transition:
     """A change that nobody is told of: its grounds stand in the transitions before."""
     return replace(state.last, at=scene.now, phase=phase, note=note, by=by, confirm=(), diagnosis=None, deploys=(), evidence=(), tallies=())

@@ -9,58 +9,27 @@ from monitor.model.facts import (
     KIND_OF,
     Acknowledged,
     Closed,
-    Doubted,
     Entry,
     Fact,
-    GateDecided,
-    GateOverridden,
-    Imitated,
     Judged,
-    LedgerPurged,
     Looked,
-    Reconciled,
     ResolveAsked,
     Silenced,
-    SourceBlind,
-    SourceRestored,
-    Stray,
     SubmitError,
     Transition,
-    Tripped,
-    Unasked,
-    WatchBlind,
-    WatchRestored,
-    Withheld,
 )
 from monitor.model.incident import Phase
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import Route
 from monitor.rules.incident import Layout, decide
+from monitor.rules.incident.matters import MATTERS
 from monitor.views.incidents import Incidents
 from monitor.views.world import World
 
 IDLE = 3600.0  # seconds until it is asked again although nothing happens
 MAX_OPENED = 10_000
-_MATTERS = (
-    Acknowledged,
-    ResolveAsked,
-    Tripped,
-    Doubted,
-    Imitated,
-    Stray,
-    Unasked,
-    WatchBlind,
-    WatchRestored,
-    Withheld,
-    Closed,
-    GateDecided,
-    GateOverridden,
-    Reconciled,
-    SourceBlind,
-    SourceRestored,
-    LedgerPurged,
-)
+_MATTERS = (*MATTERS, Closed)
 Said = Acknowledged | Silenced | ResolveAsked
 
 
