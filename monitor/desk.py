@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from monitor.model.facts import Entry, Fact
 from monitor.model.instant import Instant
+from monitor.model.mailauth import DeliveredMail
 from monitor.model.policy import Policy
 from monitor.ports import Clock, Entropy, Journal, JournalUnwritable
 from monitor.views.world import World
 
 DISK_WAIT = 5.0  # seconds between tries while the journal cannot be written
+MOST_CLAIMS = 200  # that are kept here, the latest; a few kilobytes each
 STUCK_AFTER = 120.0  # seconds that a stage may work on one batch of facts: longer than any deadline inside a stage
 
 
@@ -67,6 +69,16 @@ class Desk:
     refused: int = 0  # commits that the disk did not take
     starved: Instant | None = None  # when the event loop last ran so late that nothing timed meanwhile can be believed
     reading: dict[str, Instant] = field(default_factory=dict)  # stage -> since when it works on facts that it has been given
+    claims: dict[str, DeliveredMail] = field(
+        default_factory=dict
+    )  # what the proof of a stray needs and its fact does not bear, by `claimed`
+
+    def keep(self, claimed: str, claim: DeliveredMail) -> None:
+        """Out of the journal, for whoever proves it soon; a restart forgets it."""
+        self.claims.pop(claimed, None)
+        self.claims[claimed] = claim
+        if len(self.claims) > MOST_CLAIMS:
+            del self.claims[next(iter(self.claims))]
 
     async def commit(self, facts: Sequence[Fact], durable: bool = False) -> None:
         """Append, waiting out a full disk. Nothing is attempted without its fact, and no outcome is forgotten while we live."""

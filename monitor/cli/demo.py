@@ -86,10 +86,11 @@ async def _demo(keep: bool) -> int:
                 phone.on_message = stage.ring
                 await lab.switch_on(Fault.DELAY, seconds=TRANSIT)
 
-                async def deploy(version: str, phase: str) -> None:
+                async def deploy(version: str, phase: str, live: str = "") -> None:
+                    """`live`: the version that is live from then on, where it is another one."""
                     marker = {"deploy": f"checkout-{version}", "phase": phase, "service": "checkout", "version": version, "by": "ana"}
                     await asyncio.to_thread(Daemon(url).post, "/v1/deploys", marker)
-                    lab.deploy(version)
+                    lab.deploy(live or version)
 
                 async def gate(version: str) -> int:
                     return await stage.run("gate", "run", "--server", url, "--deploy", f"checkout-{version}", "--version", version)
@@ -105,7 +106,7 @@ async def _demo(keep: bool) -> int:
     return 0 if happened else 1
 
 
-async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gate: Callable[[str], Awaitable[int]]) -> bool:
+async def _acts(stage: Stage, deploy: Callable[..., Awaitable[None]], gate: Callable[[str], Awaitable[int]]) -> bool:
     """The lost confirmation; False at the first act that does not happen."""
     app, bare = PathName("app"), PathName("bare-smtp")
     stage.title("act 1: the shop runs v1; every route is probed")
@@ -124,7 +125,7 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gat
     ):
         return False
     stage.title("act 3: rollback to v1")
-    await deploy("v1", "rollback")
+    await deploy("v2", "rollback", live="v1")
     start = stage.now()
     if not await stage.until("every route passes again", lambda: stage.all_judged((app, bare), Reason.PASS, start)):
         return False
@@ -140,9 +141,7 @@ async def _acts(stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gat
     return True
 
 
-async def _last_act(
-    stage: Stage, deploy: Callable[[str, str], Awaitable[None]], gate: Callable[[str], Awaitable[int]], books: Bookkeeper
-) -> bool:
+async def _last_act(stage: Stage, deploy: Callable[..., Awaitable[None]], gate: Callable[[str], Awaitable[int]], books: Bookkeeper) -> bool:
     """The bogus confirmation, and what both have done to real refunds."""
     stage.title("act 6: deploy v4 has a job that mails refunds to people who never bought anything")
     await deploy("v4", "start")
@@ -150,7 +149,7 @@ async def _last_act(
         return False
     if not await stage.exits(Verdict.FAIL, "the pipeline asks its gate, which says no at once", gate("v4")):
         return False
-    await deploy("v3", "rollback")
+    await deploy("v4", "rollback", live="v3")
     stage.title("act 7: what has that done to real customers? the ledger of refunds, beside the relay's log")
     if not await stage.until_true("reconciliation lists the lost ones of act 2 and the bogus ones of act 6, and no other", books.agree):
         return False

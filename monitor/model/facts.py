@@ -267,6 +267,9 @@ class Stray:
     claim: DeliveredMail | None = None  # what its proof needs, where it names us as its author in a tripwire mailbox
     addressed: bool | None = None  # its To names this mailbox's own address; None: not looked at
     likeness: str = ""  # how it looks like ours although its author is somebody else, in plain words
+    to_signed: bool | None = None  # one To, and every signature in our name covers it; None: not looked at
+    claimed: str = ""  # the digest of its claim, which stands here only for a bounded number a mailbox and day
+    more: int | None = None  # where nothing can make it ours: how many such mails since the fact before were only counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from monitor.model.money import Money
 SCALE = 10_000  # parts of a currency's unit
 HASHED = 12  # bytes of a recipient's hash
 MOST_EXAMPLES = 20  # faults of rows that are kept of one source, the latest
+MOST_DAYS = 400  # of records that are told of one source
 
 
 class Side(StrEnum):
@@ -263,6 +264,7 @@ class SourceStanding:
     refused: int = 0  # rows with faults, and conflicts
     dropped: int = 0  # probes
     faults: tuple[tuple[str, RowFault], ...] = ()  # the latest, with their origins
+    days: tuple[float, ...] = ()  # its first record of each day (UTC) that has any, the latest MOST_DAYS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from monitor.model.address import Address
 from monitor.model.ledger import Side
 from monitor.model.secret import SecretRef
 
@@ -24,6 +25,13 @@ class Match(StrEnum):
 class FileFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
+
+
+class Complete(StrEnum):
+    """Until when files are complete that have been read to their ends."""
+
+    READ = "read"  # until they were looked at: what comes is written at once
+    WRITTEN = "written"  # until the newest of them was written: exports
 
 
 class RefundStatus(StrEnum):
@@ -54,6 +62,7 @@ class FilesSource:
     pattern: str  # absolute
     format: FileFormat
     layout: Layout
+    complete: Complete = Complete.READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ class PostfixSource:
     number: str  # a regular expression with one group: the refund's number, or its order's
     within: str  # "message_id" or "subject"
     time_zone: str  # of times that bear none
+    sender: str = ""  # a regular expression: only mail with such an envelope sender; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,7 @@ class LedgerPolicy:
     retention: float = 90 * 86_400.0
     pages: LedgerPages = LedgerPages()
     volume: bool = True
+    copies: tuple[Address, ...] = ()  # they get a copy of what customers are told, and are told nothing themselves
 
     @property
     def enabled(self) -> bool:

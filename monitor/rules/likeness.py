@@ -58,7 +58,7 @@ _REGISTRY = 3  # most letters of a second level that is a registry's: co.uk, com
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who a message says that it is from, and to: the first author domain and the domains to answer to, in A-labels, the display name, and
-    the addresses in To without their tags."""
+    the addresses in the topmost To, which is the one that anybody can add, without their tags."""
 
     author: str = ""
     shown: str = ""

@@ -4,14 +4,16 @@ Spam, newsletters and phish that imitates us reach such an address too. What pag
 
 * It is **ours** when it names us as its author, and the receiver, for that domain, says that DMARC, DKIM or SPF passed, or a signature of
   ours verifies when we check it ourselves. Either way it must have been sent by us, or to this mailbox: with DKIM alone, and a To that
-  names somebody else, it may be an old mail of ours that any customer sent on (RFC 6376 section 8.6). Our own SPF check never suffices:
-  the address that it rests on stands in a Received field, which a sender can imitate where the receiver's own fields are not known.
+  names somebody else, or that anybody can have added, it may be an old mail of ours that any customer sent on (RFC 6376 section 8.6). Our
+  own SPF check never suffices: the address that it rests on stands in a Received field, which a sender can imitate where the receiver's
+  own fields are not known.
 * It is an **imitation** when it names us and whoever could be asked says that it is not ours, or when another author dresses up as us.
 * Else, where it names us, it is in **doubt**: a key that a deploy has just broken must not turn a bogus mail of ours into phish.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from enum import StrEnum
 from monitor.model.facts import Stray
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, AuthResult
-from monitor.model.mailauth import MailProof, Signature, SignatureProof, SignatureState
+from monitor.model.mailauth import DeliveredMail, MailProof, Signature, SignatureProof, SignatureState
 from monitor.model.policy import MailboxPolicy, Policy, Role
 from monitor.rules.likeness import registrable
 from monitor.rules.mailauth.authres import aligned
@@ -30,7 +32,8 @@ RETRIES = (30.0, 120.0, 600.0, 1800.0)  # seconds until a lookup that failed is 
 UNASKED_A_DAY = 20  # facts of one mailbox; more is only counted
 IMITATED_A_DAY = 20
 DOUBTED_A_DAY = 100  # beyond it the ticket stands, and the stray lies there
-CLAIMS_A_DAY = 100  # strays of one mailbox that are kept with all that their proof needs: it is a few kilobytes
+CLAIMS_A_DAY = 100  # strays of one mailbox that are written with all that their proof needs: it is a few kilobytes
+STRAYS_A_DAY = 100  # facts of one mailbox about mail that nothing can make ours; more is only counted
 LEAK_MAILS = 3
 LEAK_DOMAINS = 2
 LEAK_WITHIN = 7 * 86_400.0  # seconds
@@ -95,13 +98,40 @@ def judged(stray: Stray, mailbox: MailboxPolicy, policy: Policy, own: Own | None
     if not is_ours(stray.author_domain, policy):
         return Ruled(Ruling.IMITATION, _told(stray, stray.likeness)) if stray.likeness else Ruled(Ruling.NOTHING)
     by_them = AuthResult.PASS in (stray.auth.spf, stray.auth.dkim, stray.auth.dmarc)
-    if by_them and (_is_to_us(stray, policy) or stray.auth.spf is AuthResult.PASS):
+    if by_them and ((stray.addressed and stray.to_signed) or stray.auth.spf is AuthResult.PASS):
         return Ruled(Ruling.OURS, _told(stray, _said(stray)))
     if own is None:
         if provable and stray.claim is not None:
             return Ruled(Ruling.UNPROVEN)
         return _unproven(stray, by_them)
     return _proven(stray, policy, own, by_them)
+
+
+def is_hopeless(stray: Stray, policy: Policy, mail: DeliveredMail) -> bool:
+    """Nothing can make it ours: it names another author, or the receiver does not vouch for it, and it bears no signature. What bears one,
+    forged or not, is never left out: a flood of forgeries must not hide a trip."""
+    if not is_ours(stray.author_domain, policy):
+        return True
+    return AuthResult.PASS not in (stray.auth.spf, stray.auth.dkim, stray.auth.dmarc) and not mail.signatures and not mail.header_cut
+
+
+def has_signed_to(mail: DeliveredMail, author_domain: str, policy: Policy) -> bool:
+    """There is one To, and every signature in our name saw it: of which of them the receiver speaks, it does not say."""
+    counts = dict(mail.fields)
+    # Of line ends that are mixed, signatures are read another way than fields are counted: one that was not read may be ours.
+    unread = counts.get("dkim-signature", 0) != len(mail.signatures) or mail.signatures_ignored > 0 or mail.header_cut
+    if unread or counts.get("to", 0) != 1:
+        return False
+    organization = registrable(author_domain)
+    ours = [one for one in mail.signatures if is_ours(one.domain, policy) or registrable(one.domain) == organization]
+    return all("to" in one.headers for one in ours)
+
+
+def mark(mail: DeliveredMail) -> str:
+    """The same for what the same proof decides on."""
+    parts = [mail.envelope_domain, mail.border.address if mail.border else ""]
+    parts += [signature.digest.hex() + signature.value.hex() for signature in mail.signatures]
+    return hashlib.sha256("\0".join(parts).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def unverifiable(author_domain: str, mailbox: MailboxPolicy, policy: Policy) -> bool:
@@ -181,7 +211,7 @@ def _proven(stray: Stray, policy: Policy, own: Own, by_them: bool) -> Ruled:
     passed = [one for one in ours if one.proof.state is SignatureState.PASS]
     if passed or by_them:
         line = f"{_verified(passed[0].proof)}; {said}" if passed else said
-        if from_us or (stray.addressed is not False and any(_saw_to(stray, one.signature) for one in passed)):
+        if from_us or (stray.addressed and any(_saw_to(stray, one.signature) for one in passed)):
             return Ruled(Ruling.OURS, _told(stray, line))
         doubt = Ruled(Ruling.DOUBT, _told(stray, f"{line}; but {_REPLAYED}"))
         return doubt if own.final or not _is_open(proof, stray, policy, ours) else Ruled(Ruling.UNPROVEN)
@@ -204,16 +234,8 @@ def _proven(stray: Stray, policy: Policy, own: Own, by_them: bool) -> Ruled:
 
 
 _CLAIMS = "it claims to be ours and cannot be verified"
-_REPLAYED = "its To names somebody else and nothing shows that we sent it: it may be an old mail of ours that was sent on"
+_REPLAYED = "its To names somebody else or is not signed, and nothing shows that we sent it: it may be an old mail of ours that was sent on"
 _KEYLESS = frozenset({SignatureState.NO_KEY, SignatureState.REVOKED, SignatureState.KEY_UNUSABLE})
-
-
-def _is_to_us(stray: Stray, policy: Policy) -> bool:
-    """To names this mailbox, and every signature in our name saw that To: which of them the receiver speaks of, it does not say."""
-    if stray.addressed is None or stray.claim is None:
-        return stray.addressed is not False  # an older version did not look
-    ours = [one for one in stray.claim.signatures if _is_of_us(one.domain, stray, policy)]
-    return stray.addressed and all(_saw_to(stray, one) for one in ours)
 
 
 def _saw_to(stray: Stray, signature: Signature) -> bool:

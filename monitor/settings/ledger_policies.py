@@ -61,6 +61,7 @@ def ledger_policy(shape: LedgerShape, at: Pointed, report: Report) -> LedgerPoli
         retention=shape.retention,
         pages=LedgerPages(shape.page.missing, shape.page.spurious, shape.page.mismatched, shape.page.duplicate),
         volume=shape.volume,
+        copies=tuple(address.base for address in shape.copies),
     )
 
 
@@ -109,12 +110,12 @@ def _via(
     match shape:
         case FilesShape():
             written = shape.format or (FileFormat.JSONL if shape.path.lower().endswith(_JSONL) else FileFormat.CSV)
-            return FilesSource(str(at.absolute(shape.path)), written, _layout(shape))
+            return FilesSource(str(at.absolute(shape.path)), written, _layout(shape), shape.complete)
         case SqlShape():
             url = at.secret(shape.url, (*path, "url")) or shape.url
             return SqlSource(url, shape.query, shape.watermark, shape.start, shape.overlap, _layout(shape))
         case PostfixShape():
-            return PostfixSource(str(at.absolute(shape.path)), shape.number, shape.within, shape.time_zone)
+            return PostfixSource(str(at.absolute(shape.path)), shape.number, shape.within, shape.time_zone, shape.sender or "")
         case JournalMailboxShape():
             return _journal(shape, at, path, report)
         case PushShape():

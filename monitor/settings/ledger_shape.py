@@ -11,7 +11,8 @@ from pydantic import Field
 
 from monitor.model.ledger import SCALE
 from monitor.model.query import QueryError, prepare
-from monitor.model.sources import FileFormat, Match, RefundStatus
+from monitor.model.sources import Complete, FileFormat, Match, RefundStatus
+from monitor.model.time_format import TimeFormatError, check_time_format
 from monitor.settings.addresses import Mail
 from monitor.settings.http_values import Mark, Matching
 from monitor.settings.mail_shape import FoldersShape, ImapShape
@@ -67,6 +68,19 @@ class ZoneScalar(Scalar):
 
 
 @dataclass(frozen=True)
+class TimeFormatScalar(TextScalar):
+    """How times are written."""
+
+    def parse(self, value: object) -> object:
+        text = str(super().parse(value))
+        try:
+            check_time_format(text)
+        except TimeFormatError as error:
+            refuse(error.what, error.mend)
+        return text
+
+
+@dataclass(frozen=True)
 class QueryScalar(Scalar):
     """One SELECT with the parameter :watermark."""
 
@@ -87,6 +101,7 @@ class QueryScalar(Scalar):
 Pattern = Annotated[str, PatternScalar(1)]
 Sign = Annotated[str, PatternScalar(0)]
 Zone = Annotated[str, ZoneScalar()]
+TimeFormat = Annotated[str, TimeFormatScalar()]
 Currency = Annotated[str, Matching("[A-Z]{3}", "no currency code", "write the ISO 4217 code, GBP")]
 DecimalMark = Annotated[str, Mark(".,")]
 Word = Annotated[str, TextScalar(64)]
@@ -115,7 +130,9 @@ class _RowsShape(_SourceShape):
     negative: Flag = optional("true: what was paid back is written as a negative amount.", False)
     currency: Currency | None = optional("Where rows name none.")
     time_zone: Zone = optional("Of times that bear none.", "UTC")
-    time_format: Text | None = optional("How times are written (strptime). Default: ISO 8601, or seconds or milliseconds since the epoch.")
+    time_format: TimeFormat | None = optional(
+        "How times are written (strptime). Default: ISO 8601, or seconds or milliseconds since the epoch."
+    )
     statuses: dict[Word, Annotated[RefundStatus, Choice(RefundStatus)]] = optional(
         "Their words for processed, reversed and ignored (pending, failed). Usual words are known.", {}
     )
@@ -128,6 +145,10 @@ class FilesShape(_RowsShape):
     path: Text = required("A file, or a pattern with * in its last part; relative to this file.", "exports/refunds-*.csv")
     format: Annotated[FileFormat, Choice(FileFormat)] | None = optional("csv or jsonl. Default: by the name.")
     delimiter: Annotated[str, Mark(",;|\t")] | None = optional("Between the fields of CSV. Default: found out from the header.")
+    complete: Annotated[Complete, Choice(Complete)] = optional(
+        "Until when: read, until they were looked at, of files that grow; written, until the newest was written, of exports.",
+        "read",
+    )
     every: Annotated[float, Span("100ms", "1d")] = optional("Between two looks.", "5s")
 
 
@@ -165,6 +186,7 @@ class PostfixShape(_SourceShape):
     within: Annotated[str, Matching("message_id|subject", "not known", "write message_id or subject")] = optional(
         "Where: message_id, or subject, which header_checks must log (docs/ledger.md).", "message_id"
     )
+    sender: Sign | None = optional("Only mail in whose envelope sender this is found; needed where the relay takes mail from outside.")
     time_zone: Zone = optional("Of its times, if they bear none.", "UTC")
     every: Annotated[float, Span("100ms", "1d")] = optional("Between two looks.", "2s")
 
@@ -218,4 +240,5 @@ class LedgerShape(Section):
     every: Annotated[float, Span("100ms", "1h")] = optional("Between two reconciliations, at least.", "10s")
     retention: Annotated[float, Span("1h", "3650d")] = optional("How long refunds, confirmations and differences are kept.", "90d")
     page: LedgerPagesShape = Field(default_factory=LedgerPagesShape, description="How many new differences page.")
+    copies: tuple[Mail, ...] = optional("Addresses of yours that get a copy of every mail, like accounting: nobody is told there.", ())
     volume: Flag = optional("Tell of confirmations that collapse or flood, beside refunds and beside what is usual.", True)

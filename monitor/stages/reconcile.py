@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitor.desk import Desk
 from monitor.model.facts import Reconciled, SourceBlind, SourceRestored
 from monitor.model.instant import Instant
-from monitor.model.ledger import Portion, Purge, Side, Standing, Taking, Volume
-from monitor.model.sources import SourcePolicy
+from monitor.model.ledger import Portion, Purge, Side, Standing, Table, Taking, Volume
+from monitor.model.sources import PushSource, SourcePolicy
 from monitor.ports import Ledger, LedgerSource, LedgerUnreadable, SourceError
 from monitor.rules.reconcile import Known, Reading, read
 from monitor.rules.reconcile.changes import is_news
@@ -30,6 +32,9 @@ VOLUME_EVERY = 60.0
 SLICE = 300.0  # seconds
 WEEKS = 9  # of slices that the baseline by hour of week is made of
 
+_HEAD = re.compile(r"([0-9a-f]{16})( refused)?\n")  # before what the rule remembers: as what the source was read, see _Left
+_REFUSED = ("not one row of what was read last could be taken", "see `mailcanary ledger status`, and mend the columns or the file")
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +45,31 @@ class _Followed:
     policy: SourcePolicy
     source: LedgerSource
     task: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Where a source was left. `refused`: of what was read last nothing could be taken, so that it is not known what it says."""
+
+    position: str
+    memory: str
+    refused: bool = False
+
+    @classmethod
+    def of(cls, policy: SourcePolicy, position: str, kept: str) -> _Left:
+        """A source that is to be read in another way now is read from its beginning: what it said may have been misunderstood."""
+        head = _HEAD.match(kept)
+        if head is None:
+            return cls(position, kept)
+        if head[1] != _way(policy):
+            return cls("", "", refused=bool(head[2]))
+        return cls(position, kept[head.end() :], refused=bool(head[2]))
+
+    def kept(self, policy: SourcePolicy) -> str:
+        """What the store remembers of it."""
+        if isinstance(policy.via, PushSource):
+            return self.memory
+        return f"{_way(policy)}{' refused' if self.refused else ''}\n{self.memory}"
 
 
 class Reconcile:
@@ -120,9 +150,10 @@ class Reconcile:
         failures = 0
         while True:
             try:
-                position, memory = await self._ledger.reached(policy.name)
-                portion = await source.read(position, READ_WITHIN)
-                await self._take(policy, portion, position, memory)
+                position, kept = await self._ledger.reached(policy.name)
+                left = _Left.of(policy, position, kept)
+                portion = await source.read(left.position, READ_WITHIN)
+                refused = await self._take(policy, portion, left, (position, kept))
             except SourceError as error:
                 failures += 1
                 if failures > 1:
@@ -132,7 +163,10 @@ class Reconcile:
                 await self._unreadable(policy.name, error)
             else:
                 failures = 0
-                await self._restored(policy.name, policy.side)
+                if refused:
+                    await self._blinded(policy.name, policy.side, *_REFUSED)
+                else:
+                    await self._restored(policy.name, policy.side)
                 await self._readable(policy.name)
                 self._came.set()
                 with contextlib.suppress(TimeoutError):
@@ -141,12 +175,14 @@ class Reconcile:
                 continue
             await self._desk.clock.sleep(_backoff(failures))
 
-    async def _take(self, policy: SourcePolicy, portion: Portion, position: str, memory: str) -> None:
-        """An empty portion is kept too: it tells how far the source was read."""
+    async def _take(self, policy: SourcePolicy, portion: Portion, left: _Left, stored: tuple[str, str]) -> bool:
+        """Whether the source is refused. An empty portion is kept too: it tells how far the source was read."""
         now = self._desk.clock.now().utc
-        reading = read(policy, self._knowledge(), portion.content, memory, now)
-        moved = portion.position != position or reading.memory != memory  # else somebody else's word stands: a batch that was pushed
-        await self._ledger.take(_taking(policy, portion, reading, now, moved=moved))
+        reading = await asyncio.to_thread(read, policy, self._knowledge(), portion.content, left.memory, now)
+        after = _Left(portion.position, reading.memory, _refused(portion, reading, left.refused))
+        moved = (after.position, after.kept(policy)) != stored  # else somebody else's word stands: a batch that was pushed
+        await self._ledger.take(_taking(policy, portion, reading, now, after if moved else None, refused=after.refused))
+        return after.refused
 
     def _knowledge(self) -> Known:
         """Made anew only when the policy is another one, or there are new probes."""
@@ -204,8 +240,8 @@ class Reconcile:
 
     async def _compare(self) -> None:
         desk = self._desk
-        windows = windows_of(desk.policy.ledger, await self._ledger.sources())
         now = desk.clock.now()
+        windows = windows_of(desk.policy.ledger, await self._ledger.sources(), now.utc)
         standing = await self._ledger.reconcile(windows, now.utc)
         volumes = await self._volume(standing, now)
         if is_news(desk.world.ledger.last, standing, volumes, now):
@@ -243,7 +279,22 @@ async def _stopped(followed: dict[str, _Followed]) -> None:
         await asyncio.wait(tasks)
 
 
-def _taking(policy: SourcePolicy, portion: Portion, reading: Reading, now: float, *, moved: bool) -> Taking:
+def _way(policy: SourcePolicy) -> str:
+    """As what a source is read, short."""
+    return hashlib.blake2b(repr((policy.side, policy.via)).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+
+
+def _refused(portion: Portion, reading: Reading, before: bool) -> bool:
+    """Rows of which not even the refunds are known whom they are about: what they are about must not seem to be without its other half."""
+    if reading.records or reading.dropped:
+        return False
+    faults = (*portion.faults, *reading.faults)
+    if not faults or not isinstance(portion.content, Table):
+        return before
+    return before or not any(fault.key for fault in faults)
+
+
+def _taking(policy: SourcePolicy, portion: Portion, reading: Reading, now: float, after: _Left | None, *, refused: bool) -> Taking:
     return Taking(
         source=policy.name,
         side=policy.side,
@@ -252,9 +303,9 @@ def _taking(policy: SourcePolicy, portion: Portion, reading: Reading, now: float
         at=now,
         faults=(*portion.faults, *reading.faults),
         dropped=reading.dropped,
-        position=portion.position if moved else None,
-        memory=reading.memory,
-        read_until=portion.read_until,
+        position=after.position if after is not None else None,
+        memory=after.kept(policy) if after is not None else "",
+        read_until=None if refused else portion.read_until,
     )
 
 

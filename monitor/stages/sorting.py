@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from monitor.desk import Desk
@@ -11,9 +12,9 @@ from monitor.model.instant import Instant
 from monitor.model.mail import Carrier, Copy, Placement
 from monitor.model.mailauth import DeliveredMail
 from monitor.model.policy import MailboxPolicy, Role
-from monitor.model.probe import ProbeId
+from monitor.model.probe import MailboxName, ProbeId
 from monitor.rules import judge, match, reading, token, tripwire
-from monitor.rules.likeness import Sender, likeness, read_sender
+from monitor.rules.likeness import likeness, read_sender
 from monitor.rules.mailauth import authres
 from monitor.rules.mailauth.delivered import read_proof
 from monitor.rules.reading import Reading
@@ -46,6 +47,8 @@ class Sorter:
         self._told = Daily()  # unasked mail; the world is behind while a look is sorted
         self._untold = 0
         self._claims = Daily()
+        self._hopeless = Daily()  # strays, as above
+        self._uncounted = 0
 
     def sort(self, copy: Copy, where: Placement, unseen_since: Instant | None, seen: Instant) -> list[Fact]:
         """The facts that a copy gives; none for unrelated mail, for a copy already sighted, and for one that is held."""
@@ -78,17 +81,13 @@ class Sorter:
                 if self._awaits_an_answer() and len(self._held) < MAX_HELD:
                     self._held[copy.folder.name, copy.uidvalidity, copy.uid] = held
                     return []
-                return [self._stray(held, why)]
+                return self._in_tripwire(held, why) if self._policy.role is Role.TRIPWIRE else [self._stray(held, why)]
             case match.Unrelated():
                 return self._unasked(held)
 
     def _stray(self, held: _Held, why: str) -> Stray:
         copy, found = held.copy, held.found
         author = _author(found)
-        claim = self._claim(held, author)
-        sender = read_sender(copy.raw) if self._policy.role is Role.TRIPWIRE else Sender()
-        if tripwire.unverifiable(author, self._policy, self._desk.policy):
-            why = f"{why}; whether it is ours nobody can tell: name the receiver in mailboxes.{self._policy.name}.authserv_ids"
         return Stray(
             at=held.seen,
             mailbox=self._policy.name,
@@ -100,21 +99,41 @@ class Sorter:
             author_domain=author,
             amounts=found.amounts[:MAX_AMOUNTS],
             internaldate=copy.internaldate,
-            claim=claim,
-            addressed=self._policy.address.base in sender.to if self._policy.role is Role.TRIPWIRE else None,
-            likeness=likeness(sender, self._desk.policy.sending_domains),
         )
 
-    def _claim(self, held: _Held, author: str) -> DeliveredMail | None:
-        """What the proof of a stray needs, where it names us. A flood of them does not fill the journal."""
+    def _in_tripwire(self, held: _Held, why: str) -> list[Fact]:
+        """Refund mail that names us or looks like us is a stray. What it can never turn out to be is written so many times a day."""
+        policy, name, author = self._desk.policy, self._policy.name, _author(held.found)
+        sender = read_sender(held.copy.raw)
+        like = likeness(sender, policy.sending_domains)
+        if not like and not tripwire.is_ours(author, policy):
+            return self._unasked(held)
+        if tripwire.unverifiable(author, self._policy, policy):
+            why = f"{why}; whether it is ours nobody can tell: name the receiver in mailboxes.{name}.authserv_ids"
+        mail = read_proof(held.copy.raw, held.copy.truncated, self._policy.authserv_ids)
+        stray = replace(
+            self._stray(held, why),
+            addressed=self._policy.address.base in sender.to,
+            likeness=like,
+            to_signed=tripwire.has_signed_to(mail, author, policy),
+        )
+        if tripwire.is_hopeless(stray, policy, mail):
+            if _spent(self._desk.world.tripwires.hopeless, self._hopeless, name, held.seen, tripwire.STRAYS_A_DAY):
+                self._uncounted += 1
+                return []
+            stray, self._uncounted = replace(stray, more=self._uncounted), 0
+        return [self._with_claim(stray, mail)]
+
+    def _with_claim(self, stray: Stray, mail: DeliveredMail) -> Stray:
+        """And what its proof needs, where it names us. A flood of them neither fills the journal nor leaves a later one without proof."""
         policy = self._desk.policy
-        if self._policy.role is not Role.TRIPWIRE or not policy.inspect.enabled or not tripwire.is_ours(author, policy):
-            return None
-        told = self._desk.world.tripwires.claims.get(self._policy.name, Daily()).on(held.seen)
-        if max(told, self._claims.on(held.seen)) >= tripwire.CLAIMS_A_DAY:
-            return None
-        self._claims.add(held.seen)
-        return read_proof(held.copy.raw, held.copy.truncated, self._policy.authserv_ids)
+        if not policy.inspect.enabled or not tripwire.is_ours(stray.author_domain, policy):
+            return stray
+        claimed = tripwire.mark(mail)
+        if _spent(self._desk.world.tripwires.claims, self._claims, stray.mailbox, stray.at, tripwire.CLAIMS_A_DAY):
+            self._desk.keep(claimed, mail)
+            return replace(stray, claimed=claimed)
+        return replace(stray, claim=mail, claimed=claimed)
 
     def _unasked(self, held: _Held) -> list[Fact]:
         """Other mail in a tripwire mailbox: whoever wrote it knows the address. Each once, and so many a day."""
@@ -123,10 +142,9 @@ class Sorter:
         known = self._desk.world.tripwires
         if not tripwire.is_unasked(author, self._policy, self._desk.policy) or known.knows(name, author, found.digest):
             return []
-        if max(known.unasked.get(name, Daily()).on(held.seen), self._told.on(held.seen)) >= tripwire.UNASKED_A_DAY:
+        if _spent(known.unasked, self._told, name, held.seen, tripwire.UNASKED_A_DAY):
             self._untold += 1
             return []
-        self._told.add(held.seen)
         more, self._untold = self._untold, 0
         return [Unasked(held.seen, name, copy.folder.name, found.digest, author, more)]
 
@@ -248,3 +266,11 @@ class Sorter:
 
 def _author(found: Reading) -> str:
     return found.author.domain.name if found.author else ""
+
+
+def _spent(told: Mapping[MailboxName, Daily], now: Daily, mailbox: MailboxName, at: Instant, most: int) -> bool:
+    """So many are written on this day already; else this one is counted. The world is behind while a look is sorted."""
+    if max(told.get(mailbox, Daily()).on(at), now.on(at)) >= most:
+        return True
+    now.add(at)
+    return False

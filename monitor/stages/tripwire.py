@@ -8,7 +8,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.desk import Desk
 from monitor.gathering import gather
@@ -72,7 +72,8 @@ class Tripwire:
 
     async def _decide(self, strays: Iterable[tuple[int, Stray]]) -> None:
         """At once by the receiver's word, where it says enough; never waits for a lookup."""
-        for seq, stray in strays:
+        for seq, found in strays:
+            stray = self._whole(found)
             if self._rule(stray, None).ruling is not Ruling.UNPROVEN:
                 await self._tell(seq, stray, self._rule(stray, None))
                 continue
@@ -81,6 +82,10 @@ class Tripwire:
             if len(self._waiting) > MOST_WAITING:
                 oldest = self._waiting.pop(next(iter(self._waiting)))
                 await self._tell(oldest.seq, oldest.stray, self._rule(oldest.stray, None, provable=False))
+
+    def _whole(self, stray: Stray) -> Stray:
+        """With what its proof needs, where that was kept out of the journal."""
+        return replace(stray, claim=self._desk.claims.get(stray.claimed)) if stray.claim is None and stray.claimed else stray
 
     def _rule(self, stray: Stray, own: Own | None, *, provable: bool = True) -> Ruled:
         desk = self._desk
@@ -107,9 +112,9 @@ class Tripwire:
                 await desk.commit([Doubted(at, box.name, seq, stray.author_domain, evidence, stray.internaldate)])
             case Ruling.IMITATION:
                 if desk.world.tripwires.imitated.get(box.name, Daily()).on(at) >= IMITATED_A_DAY:
-                    self._untold[box.name] = self._untold.get(box.name, 0) + 1
+                    self._untold[box.name] = self._untold.get(box.name, 0) + 1 + (stray.more or 0)
                     return
-                more = self._untold.pop(box.name, 0)
+                more = self._untold.pop(box.name, 0) + (stray.more or 0)
                 await desk.commit([Imitated(at, box.name, seq, stray.author_domain, evidence, stray.internaldate, more)])
             case Ruling.UNPROVEN | Ruling.NOTHING:
                 pass

@@ -58,9 +58,15 @@ VIA: dict[type, str] = {
     MailboxSource: "mailbox",
     PushSource: "push",
 }
-# Where the number of a refund may stand: in quotation marks, as what a fault is about, or as a word with a digit.
-_NUMBERED = re.compile(r"'[^']*'|(?<=refund ).+?(?= is )|(?<=confirmation ).+?(?= is )|\S*\d\S*")
-_QUOTED = re.compile(r"'.*'")
+_WORDS = ("status", "currency", "outcome", "resend")  # fields whose values are words of the shop's code, and say nothing of anybody
+_FIGURES = ("amount", "at", "reversed_at")
+_QUOTED = re.compile(r"'[^']*'")
+_ALL_QUOTED = re.compile(r"'.*'")  # what stands between them may have one in it
+_LONG_NUMBER = re.compile(r"\d{3}")
+_FIGURE = re.compile(r"[-+(]?[A-Z]{0,3} ?\d[\d.,:/ +T-]*[A-Z]{0,3}\)?|[A-Z]{3}")
+# What a conflict is about; else a word that has both digits and something else than a figure has.
+_ABOUT = re.compile(r"(?<=refund ).+?(?= is on | is with )|(?<=confirmation of ).+?(?= is on | is with )")
+_MIXED = re.compile(r"(?<!\S)(?!UTF-\d)(?=[^\s\d]*\d)[^\s']*[^\s\d.,:;%()'][^\s']*")
 _STARTS_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # in a spreadsheet that opens the file
 
 
@@ -99,7 +105,7 @@ def differences_csv(rows: Iterable[Mapping[str, object]], header: bool = True) -
 def ledger_document(desk: Desk, standing: Standing, sources: Sequence[SourceStanding]) -> Row:
     """Schema `mailcanary.ledger/v1`: every key always there, additive changes only. No number of a refund, no recipient."""
     policy, view, now = desk.policy.ledger, desk.world.ledger, desk.clock.now()
-    windows = windows_of(policy, sources)
+    windows = windows_of(policy, sources, now.utc)
     known = {source.source: source for source in sources}
     return {
         "schema": "mailcanary.ledger/v1",
@@ -161,6 +167,8 @@ def impact_row(impact: Impact) -> Row:
         "confirmed": impact.confirmed,
         "owed": impact.owed,
         "owed_money": money_rows(impact.owed_money),
+        "awaited": impact.awaited,
+        "awaited_money": money_rows(impact.awaited_money),
         "wrong": impact.wrong,
         "wrong_customers": impact.wrong_customers,
         "wrong_money": money_rows(impact.wrong_money),
@@ -204,7 +212,7 @@ def _source_row(name: str, policy: SourcePolicy, known: SourceStanding | None, b
         "refused": known.refused if known else 0,
         "probes": known.dropped if known else 0,
         "blind": _blind_row(blind) if blind else None,
-        "faults": [_faulty_row(origin, fault) for origin, fault in known.faults] if known else [],
+        "faults": [_faulty_row(origin, fault, _field(policy, fault.column)) for origin, fault in known.faults] if known else [],
     }
 
 
@@ -218,15 +226,44 @@ def _blind_row(fact: SourceBlind) -> Row:
     }
 
 
-def _faulty_row(origin: str, fault: RowFault) -> Row:
+def _field(policy: SourcePolicy, column: str) -> str:
+    """Our name of a column of the source; empty: it has none."""
+    if isinstance(policy.via, FilesSource | SqlSource | PushSource):
+        return next((field for field, theirs in policy.via.layout.columns.items() if theirs == column), column)
+    return column
+
+
+def _faulty_row(origin: str, fault: RowFault, field: str) -> Row:
     """Whoever may read may not read numbers of refunds, and what is wrong with a row may be its number."""
+
+    def shown(text: str) -> str:
+        return plain(_masked(text[:MAX_FAULT], field, is_of_all=fault.line <= 1 and not field))
+
     return {
         "origin": plain(origin),
         "line": fault.line,
         "column": plain(fault.column),
-        "what": plain(_NUMBERED.sub("***", fault.what[:MAX_FAULT])),
-        "mend": plain(_QUOTED.sub("***", fault.mend[:MAX_FAULT])),
+        "what": shown(fault.what),
+        "mend": shown(fault.mend),
     }
+
+
+def _masked(text: str, field: str, *, is_of_all: bool) -> str:
+    """Without what may be the number, the id or the recipient of somebody's refund. What stands in quotation marks is a value of the field,
+    or where the fault `is_of_all` rows the name of a column."""
+    if text.count("'") % 2 or not (is_of_all or field in (*_WORDS, *_FIGURES)):
+        text = _ALL_QUOTED.sub("***", text)
+    else:
+        text = _QUOTED.sub(lambda found: found[0] if _is_harmless(found[0][1:-1], field) else "***", text)
+    parts = _QUOTED.split(text)
+    kept = [*_QUOTED.findall(text), ""]
+    return "".join(f"{_MIXED.sub('***', _ABOUT.sub('***', part))}{shown}" for part, shown in zip(parts, kept, strict=True))
+
+
+def _is_harmless(value: str, field: str) -> bool:
+    if field in _FIGURES:
+        return not any(char.isalnum() for char in value) or "%" in value or bool(_FIGURE.fullmatch(value))
+    return not _LONG_NUMBER.search(value)
 
 
 def _volume_row(volume: Volume) -> Row:

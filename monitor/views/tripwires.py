@@ -99,6 +99,7 @@ class Tripwires:
     imitated: dict[MailboxName, Daily] = field(default_factory=dict)  # likewise
     doubted: dict[MailboxName, Daily] = field(default_factory=dict)  # likewise
     claims: dict[MailboxName, Daily] = field(default_factory=dict)  # strays that bear what their proof needs
+    hopeless: dict[MailboxName, Daily] = field(default_factory=dict)  # strays that nothing can make ours
     campaigns: dict[MailboxName, Campaign] = field(default_factory=dict)
     doubts: dict[MailboxName, Told] = field(default_factory=dict)
 
@@ -140,6 +141,8 @@ class Tripwires:
 
     def _lies(self, seq: int, stray: Stray) -> None:
         self._outside(stray.mailbox).add(stray.author_domain, Came(stray.at, seq, stray.digest))
+        if stray.more is not None:
+            _counted(self.hopeless, stray.mailbox, stray.at)
         if stray.claim is not None:
             _counted(self.claims, stray.mailbox, stray.at)
         if self.has_tripped(stray):
@@ -183,7 +186,9 @@ def _key(stray: Stray) -> str:
 def _mark(stray: Stray) -> str:
     claim, auth = stray.claim, stray.auth
     parts = [stray.mailbox, stray.digest, stray.message_id, stray.author_domain, auth.spf, auth.dkim, auth.dmarc, str(stray.addressed)]
-    if claim is not None:
+    if stray.claimed:
+        parts.append(stray.claimed)
+    elif claim is not None:
         parts += [claim.envelope_domain, claim.border.address if claim.border else ""]
         parts += [signature.digest.hex() + signature.value.hex() for signature in claim.signatures]
     return hashlib.sha256("\0".join(parts).encode(errors="backslashreplace")).hexdigest()[:16]

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from monitor.cli import demo
+from monitor.edge.daemon import Daemon
 from monitor.lab import Lab
 from monitor.lab.books import Books
 from tests.cli.conftest import Outcome
 
 pytestmark = pytest.mark.timeout(150)
+
+PLAY = (  # deploy, phase, and what is live from then on; a rollback bears the name of what is taken back
+    ("checkout-v2", "start", "v2"),
+    ("checkout-v2", "rollback", "v1"),
+    ("checkout-v3", "start", "v3"),
+    ("checkout-v3", "finish", "v3"),
+    ("checkout-v4", "start", "v4"),
+    ("checkout-v4", "rollback", "v3"),
+)
 
 
 def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) -> None:
@@ -61,9 +72,18 @@ def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) 
 def test_an_act_that_does_not_happen_is_exit_1(mailcanary: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, act: int) -> None:
     """More rounds than there is time for; a deploy that deploys nothing; a rollback that does not roll back; an incident that goes
     on; a fix that mends nothing; a job that mails nobody; a ledger in which one refund is not."""
-    deploy = Lab.deploy
+    deploy, post = Lab.deploy, Daemon.post
+    marked: list[tuple[str, str]] = []
+    live: list[str] = []
+
+    def mark(daemon: Daemon, path: str, body: Mapping[str, Any], *timeout: float) -> dict[str, object]:
+        assert path != "/v1/deploys" or body["deploy"] == f"checkout-{body['version']}"
+        if path == "/v1/deploys":
+            marked.append((body["deploy"], body["phase"]))
+        return post(daemon, path, body, *timeout)
 
     def half(lab: Lab, version: str) -> None:
+        live.append(version)
         if act >= 4 or (act == 3 and version == "v2"):
             deploy(lab, {("v3", 5): "v2", ("v4", 6): "v3"}.get((version, act), version))
 
@@ -74,7 +94,10 @@ def test_an_act_that_does_not_happen_is_exit_1(mailcanary: Callable[..., Outcome
     monkeypatch.setattr(demo, "HEALTHY", 1 if act > 1 else 1000)
     monkeypatch.setattr(demo, "ROUND", 1.0)
     monkeypatch.setattr(Lab, "deploy", half)
+    monkeypatch.setattr(Daemon, "post", mark)
     outcome = mailcanary("demo")
     assert outcome.code == 1 and f"NOT SEEN within {demo.ACT_DEADLINE:.0f} s" in outcome.out, outcome
     seen = {1: 0, 2: 1, 3: 4, 4: 5, 5: 6, 6: 7, 7: 9}[act]  # act 2 has three promises, act 6 two
     assert outcome.out.count("seen after") == seen and f"act {act + 1}" not in outcome.out
+    played = PLAY[: {1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 6: 5, 7: 6}[act]]
+    assert [(*each, version) for each, version in zip(marked, live, strict=True)] == list(played)

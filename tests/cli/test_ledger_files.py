@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -130,6 +131,19 @@ def test_nothing_differs(mailcanary: Command, books: Books) -> None:
     assert outcome.code == 0 and outcome.out.startswith("no difference: 2 of 2 refunds confirmed as they should be\n")
 
 
+def test_nothing_differs_among_what_could_be_read(mailcanary: Command, books: Books) -> None:
+    refunds = [REFUNDS[0], "RF-20,12.50,EURO9,2026-03-01T10:00:00Z,ann@example.com", REFUNDS[-1]]
+    outcome = mailcanary("ledger", "reconcile", *books(refunds, CONFIRMATIONS[:1] + CONFIRMATIONS[-1:]))
+    assert outcome.code == 3 and "no difference: " not in outcome.out
+    assert re.match(r"no difference among what could be read; 1 row of \S*refunds\.csv could not be taken \(exit 3\)\n", outcome.out)
+
+
+def test_faults_stand_in_the_order_of_lines(compare: Compare, books: Books) -> None:
+    again, refused = REFUNDS[0].replace("12.50", "13.00"), "RF-20,12.50,EURO9,2026-03-01T10:00:00Z,ann@example.com"
+    _, document = compare(*books([REFUNDS[0], again, refused]))
+    assert [fault["line"] for fault in document["files"]["refunds"]["faults"]] == [3, 4]
+
+
 def test_more_than_the_text_shows(mailcanary: Command, books: Books, tmp_path: Path) -> None:
     lost = [f"L-{number:03d},1.00,EUR,2026-03-01T09:00:00Z,ann@example.com" for number in range(60)]
     files = books([*lost, *REFUNDS], CONFIRMATIONS)
@@ -241,7 +255,7 @@ def test_rows_that_are_refused_and_the_good_ones_beside_them(compare: Compare, b
     assert outcome.code == 1 and len(document["differences"]) == len(EXPECTED)
     file = document["files"]["refunds"]
     assert (file["records"], file["refused"]) == (len(REFUNDS), len(bad))
-    assert [(fault["line"], fault["column"]) for fault in sorted(file["faults"], key=lambda fault: fault["line"])] == [
+    assert [(fault["line"], fault["column"]) for fault in file["faults"]] == [
         (4, "currency"), (5, "at"), (6, ""), (7, "refund"), (8, "at"),
     ]  # fmt: skip
     assert all(fault["mend"] and "`" not in fault["mend"] for fault in file["faults"])
@@ -299,6 +313,8 @@ def test_times_of_theirs(compare: Compare, books: Books) -> None:
     )
     outcome, _ = compare(*files)
     assert outcome.code == 2 and "--time-format" in outcome.err
+    outcome, _ = compare(*files, "--time-format", "%d.%m. %H:%M")
+    assert outcome.code == 2 and "--time-format '%d.%m. %H:%M' does not tell the day, the month and the year; name" in outcome.err
     outcome, document = compare(
         *files, "--time-format", "%d.%m.%Y %H:%M", "--time-zone", "Europe/Berlin", "--as-of", "2026-03-31T20:00:00Z"
     )

@@ -113,7 +113,7 @@ def test_a_file_that_is_much_larger_than_the_memory_it_takes(room: Room) -> None
         file.write("RF-LAST,1.00,EUR,2026-03-01T23:00:00Z,zoe@example.com,\n")
     assert one.exists()
     code, mib = peak(room.start(packed, other, "--output", "d.csv", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    assert code == 1 and mib < 150, f"{mib} MiB"
+    assert code == 1 and mib < 220, f"{mib} MiB"
     assert (room.work / "d.csv").read_text().count("\n") == 1 + 30_000 and not room.left()
 
 

@@ -9,6 +9,7 @@ from typing import cast
 
 from monitor.model.ledger import (
     CLASS_OF,
+    MOST_DAYS,
     MOST_EXAMPLES,
     SCALE,
     ClassStanding,
@@ -35,6 +36,9 @@ from monitor.model.ledger import (
 )
 from monitor.model.money import Money
 from monitor.ports import LedgerUnreadable
+
+MOST = 500  # records of one key
+SAME = 300.0  # seconds
 
 Fits = Callable[["KeptRefund", "KeptConfirmation"], bool]
 
@@ -97,6 +101,7 @@ class KeptDifference:
 @dataclass
 class KeptSource:
     standing: SourceStanding
+    faults_at: list[float] = field(default_factory=list)  # of those of the standing
     position: str = ""
     memory: str = ""
 
@@ -117,6 +122,7 @@ class FakeLedger:
     _sources: dict[str, KeptSource] = field(default_factory=dict)
     _standing: Standing = field(default_factory=lambda: Standing(classes=tuple(ClassStanding(one) for one in DifferenceClass)))
     _forgotten: float = float("-inf")
+    _refused: set[tuple[Side, str]] = field(default_factory=set)  # keys of rows that could not be taken
     _mark: str | None = None
 
     async def begin(self, mark: str) -> bool:
@@ -126,7 +132,7 @@ class FakeLedger:
             new = FakeLedger()
             self._refunds, self._confirmations, self._sources = new._refunds, new._confirmations, new._sources
             self._differences, self._found, self._latest = new._differences, new._found, new._latest
-            self._standing, self._forgotten = new._standing, new._forgotten
+            self._standing, self._forgotten, self._refused = new._standing, new._forgotten, new._refused
         self._mark = mark
         return other
 
@@ -154,6 +160,7 @@ class FakeLedger:
                 case RowFault():
                     conflicts.append(what)
         self._note_source(taking, new, tuple(conflicts))
+        self._refused |= {(taking.side, fault.key) for fault in taking.faults if fault.key}
         return Taken(new, known, changed, tuple(conflicts))
 
     def _take_refund(self, taking: Taking, row: Refund) -> str | RowFault:
@@ -204,19 +211,21 @@ class FakeLedger:
         kept = self._sources.setdefault(taking.source, KeptSource(fresh))
         old = kept.standing
         times = [row.at for row in taking.records]
-        faults = tuple((taking.origin, fault) for fault in (*taking.faults, *conflicts))
+        faults = tuple((taking.origin, replace(fault, key="")) for fault in (*taking.faults, *conflicts))
         kept.standing = replace(
             old,
             first_read=min(old.first_read, taking.at),
             last_read=max(old.last_read, taking.at),
-            read_until=max((at for at in (old.read_until, taking.read_until) if at is not None), default=None),
+            read_until=_read_until(old.read_until, taking),
             earliest=min((at for at in (old.earliest, *times) if at is not None), default=None),
             latest=max((at for at in (old.latest, *times) if at is not None), default=None),
             records=old.records + new,
             refused=old.refused + len(faults),
             dropped=old.dropped + taking.dropped,
             faults=(old.faults + faults)[-MOST_EXAMPLES:],
+            days=_days((*old.days, *times)),
         )
+        kept.faults_at = [*kept.faults_at, *(taking.at for _ in faults)][-MOST_EXAMPLES:]
         if taking.position is not None:
             kept.position, kept.memory = taking.position, taking.memory
 
@@ -230,7 +239,19 @@ class FakeLedger:
         for key in keys:
             refunds = sorted((one for one in self._refunds if one.row.key == key), key=lambda one: one.order)
             confirmations = sorted((one for one in self._confirmations if one.row.key == key), key=lambda one: one.order)
-            self._record(key, compared(refunds, confirmations, edges, windows.refund_within), now)
+            if len(refunds) + len(confirmations) > MOST:
+                _decide_nothing(refunds, confirmations)
+            elif (not refunds and (Side.REFUNDS, key) in self._refused) or (
+                not confirmations and (Side.CONFIRMATIONS, key) in self._refused
+            ):
+                _decide_nothing(refunds, confirmations)
+                for due in refunds:
+                    due.missing = False
+                for mail in confirmations:
+                    mail.accused, mail.waiting = False, mail.row.outcome == Outcome.SENT
+                self._record(key, [], now)
+            else:
+                self._record(key, compared(refunds, confirmations, edges, windows.refund_within), now)
         begun = edges.confirmations_from
         early = [one for one in self._waiting() if begun is not None and one.row.at < begun]
         waiting = len(self._waiting())
@@ -309,7 +330,8 @@ class FakeLedger:
             for one in self._refunds
             if since <= one.row.at < until and one.row.reversed_at is None and provider in ("", one.row.provider)
         ]
-        owed = [one for one in refunds if not one.told]
+        owed = [one for one in refunds if one.missing or one.elsewhere]
+        awaited = [one for one in refunds if not (one.told or one.missing or one.elsewhere)]
         wrong = [
             one.claim
             for one in self._differences
@@ -324,9 +346,11 @@ class FakeLedger:
             until=min(at for at in (until, self._standing.refunds_until, self._standing.confirmations_until) if at is not None),
             refunds=len(refunds),
             customers=len({one.row.recipient for one in refunds} - {b""}),
-            confirmed=len(refunds) - len(owed),
+            confirmed=sum(one.told for one in refunds),
             owed=len(owed),
             owed_money=_sum((one.row.amount, one.row.currency) for one in owed),
+            awaited=len(awaited),
+            awaited_money=_sum((one.row.amount, one.row.currency) for one in awaited),
             wrong=len(wrong),
             wrong_customers=len({_customer(claim) for claim in wrong} - {b""}),
             wrong_money=_sum(_stake(claim) for claim in wrong),
@@ -362,6 +386,15 @@ class FakeLedger:
         if purge.before is not None:
             before = purge.before
             self._forgotten = max(self._forgotten, before)
+            for source in self._sources.values():
+                standing = source.standing
+                lasting = [place for place, at in enumerate(source.faults_at) if at >= before]
+                faults = tuple(standing.faults[place] for place in lasting)
+                days = tuple(at for at in standing.days if at // 86_400 >= before // 86_400)
+                source.standing, source.faults_at = (
+                    replace(standing, faults=faults, days=days),
+                    [source.faults_at[place] for place in lasting],
+                )
             past = [one for one in self._differences if one.settled is not None and _at(one.claim) < before]
             self._differences = [one for one in self._differences if one not in past]
             disputed = {one.key for one in self._differences}
@@ -374,6 +407,9 @@ class FakeLedger:
             self._refunds = [one for one in self._refunds if one.row.key in kept]
             self._confirmations = [one for one in self._confirmations if one.row.key in kept]
         if purge.recipient:
+            for source in self._sources.values():
+                source.standing, source.faults_at = replace(source.standing, faults=()), []
+                source.memory = source.memory.replace(purge.recipient.hex(), "")
             counts["differences"] += sum(_customer(one.claim) == purge.recipient for one in self._differences)
             for one in self._refunds:
                 if purge.recipient in one.recipients:
@@ -393,6 +429,19 @@ class FakeLedger:
     def _check(self) -> None:
         if self.broken is not None:
             raise self.broken
+
+
+def _read_until(old: float | None, taking: Taking) -> float | None:
+    if old is None or taking.read_until is None:
+        return taking.read_until if old is None else old
+    return taking.read_until if old > taking.at else max(old, taking.read_until)
+
+
+def _days(times: Iterable[float]) -> tuple[float, ...]:
+    first: dict[int, float] = {}
+    for at in sorted(times):
+        first.setdefault(int(at // 86_400), at)
+    return tuple(sorted(first.values()))[-MOST_DAYS:]
 
 
 class _Edges:
@@ -428,12 +477,14 @@ def compared(
     told: set[str] = set()  # of refunds, by number
     told_perhaps: set[str] = set()
     elsewhere: set[str] = set()
+    paired_by: set[tuple[str, str]] = set()  # number of the refund, source
     bound: dict[tuple[str, DifferenceKind], Claim] = {}  # of one refund
     extra: dict[DifferenceKind, dict[str, list[Claim]]] = {}  # by source
     for source in sorted({one.source for one in sent}):
         mails = [one for one in sent if one.source == source]
         outcome = _Source(refunds, mails, edges, refund_within)
         for refund, mail, kind in outcome.pairs:
+            paired_by.add((refund.row.number, source))
             if kind is DifferenceKind.RECIPIENT:
                 elsewhere.add(refund.row.number)
             elif mail.row.recipient and refund.recipients:
@@ -450,6 +501,10 @@ def compared(
     for one in refunds:
         number = one.row.number
         one.told = number in told or (number in told_perhaps and number not in elsewhere)
+        lost = [mail.row.at for mail in unsent if _tells(one, mail) and (number, mail.source) not in paired_by]
+        latest = max((mail.row.at for mail in sent if _tells(one, mail)), default=float("-inf"))
+        if any(latest <= at + SAME for at in lost):
+            one.told = False
         one.elsewhere = number in elsewhere and not one.told
         paired = one.told or one.elsewhere
         one.missing = not paired and one.row.reversed_at is None and edges.overdue(one)
@@ -457,6 +512,17 @@ def compared(
             evidence = _unsent(one, unsent)
             claims.append(Claim(DifferenceKind.MISSING, one, evidence, NOTES[Outcome(evidence.row.outcome)] if evidence else ""))
     return claims
+
+
+def _tells(refund: KeptRefund, mail: KeptConfirmation) -> bool:
+    return _fits(refund, mail) and (mail.row.amount is None or any(_exact(mail, amount) for amount in refund.amounts))
+
+
+def _decide_nothing(refunds: Sequence[KeptRefund], confirmations: Sequence[KeptConfirmation]) -> None:
+    for due in refunds:
+        due.told = False
+    for mail in confirmations:
+        mail.waiting = mail.row.outcome == Outcome.SENT and not mail.accused
 
 
 def _unsent(refund: KeptRefund, unsent: Sequence[KeptConfirmation]) -> KeptConfirmation | None:

@@ -206,11 +206,12 @@ def test_it_is_bounded_whatever_stands_there(known: ClassStanding, detail: str) 
 
 def test_the_notice_of_an_incident_of_the_ledger(play: Books) -> None:
     play.differ(SPURIOUS, 14, 60, began=50)
-    impact = Impact(NOON + 50, NOON + 60, 3, 3, 3, 0, (), 14, 14, (Money(Decimal("698.60"), "GBP"),))
+    impact = Impact(NOON + 50, NOON + 60, 3, 3, 3, wrong=14, wrong_customers=14, wrong_money=(Money(Decimal("698.60"), "GBP"),))
     text = render(replace(play.last, impact=impact), play.policy, "k", Call.FIRE)
     assert text.title.startswith("[PAGE][test] Confirmations without a refund (since 12:00:50Z)")
     impact_line = (
-        "Impact:   14 people were told of a refund that does not exist (698.60 GBP); 3 real refunds of 3 customers since, all confirmed\n"
+        "Impact:   14 confirmations to 14 people that should not have been sent so (698.60 GBP); "
+        "3 real refunds of 3 customers since, all confirmed\n"
     )
     assert impact_line in text.text
     assert text.dedup_key == "mailcanary/test/ledger_spurious/ledger"

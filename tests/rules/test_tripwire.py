@@ -19,7 +19,19 @@ from monitor.model.policy import MailboxPolicy, Policy, Role
 from monitor.model.probe import MailboxName
 from monitor.rules.mailauth.authres import aligned, authentication, vouching
 from monitor.rules.reading import read
-from monitor.rules.tripwire import Own, Ruled, Ruling, is_ours, is_unasked, judged, known_outside, leaked, unverifiable
+from monitor.rules.tripwire import (
+    Own,
+    Ruled,
+    Ruling,
+    has_signed_to,
+    is_hopeless,
+    is_ours,
+    is_unasked,
+    judged,
+    known_outside,
+    leaked,
+    unverifiable,
+)
 from monitor.views.tripwires import KEPT_CAME, KEPT_DOMAINS, Tripwires
 from tests.stages.house import policy
 
@@ -39,6 +51,8 @@ STRAY = Stray(
     author_domain="shop.example",
     amounts=("£49.90", "£1.00"),
     internaldate=1_790_000_010.0,
+    addressed=True,
+    to_signed=True,
 )
 
 
@@ -106,8 +120,13 @@ def test_a_receivers_odd_clock_is_no_fault(known: Policy, when: float | None) ->
         ({"author_domain": "evil.example", "likeness": "it looks like ours"}, R.IMITATION),
         ({"author_domain": ""}, R.NOTHING),
         ({"amounts": ()}, R.OURS),
-        ({"addressed": True}, R.OURS),
         ({"addressed": False}, R.DOUBT),
+        ({"addressed": None, "to_signed": None}, R.DOUBT),
+        ({"to_signed": False}, R.DOUBT),
+        ({"to_signed": None}, R.DOUBT),
+        ({"to_signed": False, "auth": Authentication(FAIL, PASS, PASS, MX)}, R.DOUBT),
+        ({"to_signed": False, "auth": Authentication(dmarc=PASS)}, R.DOUBT),
+        ({"to_signed": False, "auth": Authentication(spf=PASS, dkim=PASS)}, R.OURS),
         ({"addressed": False, "auth": Authentication(spf=PASS, dkim=PASS)}, R.OURS),
     ],
 )
@@ -142,6 +161,11 @@ def test_unverifiable_needs_our_name_a_receiver_that_we_cannot_trust_and_nobody_
 SIGNED = Signature("shop.example", "s1", "ed25519-sha256", headers=("from", "to", "subject"))
 CLAIM = DeliveredMail(author_domains=("shop.example",), fields=(("to", 1),), signatures=(SIGNED,))
 CLAIMED = replace(STRAY, auth=UNSAID, claim=CLAIM, addressed=True)
+
+
+def counted(mail: DeliveredMail) -> DeliveredMail:
+    """With the number of its signatures among its fields."""
+    return replace(mail, fields=(*mail.fields, ("dkim-signature", len(mail.signatures))))
 
 
 def proof(state: SignatureState = S.PASS, spf: AuthResult = ABSENT, spf_domain: str = "", address: str = "", **more: Any) -> MailProof:
@@ -227,8 +251,63 @@ def test_of_two_signatures_the_one_that_verifies_must_have_seen_the_to(known: Po
     states = tuple(SignatureProof(US, "s1", "ed25519-sha256", state) for state in (S.HEADER_ALTERED, S.PASS))
     ruled = judged(two, box(known), known, Own(replace(proof(), dkim=states), final=True), provable=True)
     assert ruled.ruling is R.DOUBT
-    vouched = replace(two, auth=Authentication(dkim=PASS, authserv_id=MX))
+    assert two.claim is not None
+    vouched = replace(two, auth=Authentication(dkim=PASS, authserv_id=MX), to_signed=has_signed_to(counted(two.claim), US, known))
     assert alone(vouched, box(known), known).ruling is R.DOUBT, "nor does the receiver say which of them it means"
+
+
+@pytest.mark.parametrize(
+    ("changes", "signed"),
+    [
+        ({}, True),
+        ({"signatures": ()}, True),  # the receiver's own words then rest on nothing that a To could be added to
+        ({"signatures": (SIGNED, replace(SIGNED, domain=THEM, headers=("from",)))}, True),
+        ({"signatures": (SIGNED, replace(SIGNED, domain="shop.example", headers=("from",)))}, False),
+        ({"signatures": (SIGNED, replace(SIGNED, domain="sister.shop.example", headers=("from",)))}, False),
+        ({"signatures": (replace(SIGNED, domain="mail.other.example", headers=("from",)),)}, False),
+        ({"signatures_ignored": 1}, False),
+        ({"header_cut": True}, False),
+        ({"fields": (("to", 0), ("dkim-signature", 1))}, False),
+        ({"fields": (("to", 2), ("dkim-signature", 1))}, False),
+        ({"fields": (("to", 2), ("dkim-signature", 1)), "signatures": (replace(SIGNED, headers=("from", "to", "to")),)}, False),
+        ({"fields": (("to", 1), ("dkim-signature", 2))}, False),
+        ({"fields": ()}, False),
+    ],
+)
+def test_a_to_that_nobody_added(known: Policy, changes: dict[str, Any], signed: bool) -> None:
+    mail = counted(replace(CLAIM, signatures=changes.get("signatures", CLAIM.signatures)))
+    assert has_signed_to(replace(mail, **changes), "a.shop.example", known) is signed
+
+
+def test_a_signature_of_a_sister_domain_speaks_for_us_too(known: Policy) -> None:
+    """As in DMARC's relaxed alignment."""
+    sister = counted(replace(CLAIM, signatures=(replace(SIGNED, domain="news.other.example", headers=("from",)),)))
+    assert not is_ours("news.other.example", known)
+    assert not has_signed_to(sister, "mail.other.example", known)
+    assert has_signed_to(sister, "shop.example", known), "but not for another organization"
+
+
+@pytest.mark.parametrize(
+    ("changes", "mail", "hopeless"),
+    [
+        ({"auth": UNSAID}, UNSIGNED.claim, True),
+        ({"auth": Authentication(FAIL, FAIL, FAIL, MX)}, UNSIGNED.claim, True),
+        ({"auth": UNSAID}, CLAIM, False),
+        ({"auth": UNSAID}, ANOTHERS.claim, False),
+        ({"auth": UNSAID}, replace(CLAIM, signatures=(), header_cut=True), False),
+        ({"auth": Authentication(spf=PASS)}, UNSIGNED.claim, False),
+        ({"auth": Authentication(dkim=PASS)}, UNSIGNED.claim, False),
+        ({"auth": Authentication(dmarc=PASS)}, UNSIGNED.claim, False),
+        ({"author_domain": THEM}, CLAIM, True),
+    ],
+)
+def test_what_nothing_can_make_ours(known: Policy, changes: dict[str, Any], mail: DeliveredMail, hopeless: bool) -> None:
+    stray = replace(STRAY, **changes)
+    assert is_hopeless(stray, known, mail) is hopeless
+    if hopeless:
+        proofs = tuple(SignatureProof(one.domain, "s1", "rsa-sha256", S.PASS) for one in mail.signatures)
+        own = Own(MailProof(PASS, US, "192.0.2.1", "", proofs, DmarcProof(PASS, spf_aligned=True)), final=True)
+        assert judged(replace(stray, claim=mail), box(known), known, own, provable=True).ruling is not R.OURS
 
 
 def test_who_says_what(known: Policy) -> None:
@@ -276,6 +355,7 @@ def test_what_pages_has_a_witness_that_nobody_forges(
 ) -> None:
     made = tuple(Signature(domain, "s", "rsa-sha256", headers=("from", "to") if to else ("from",)) for domain, _, to in signatures)
     stray = replace(CLAIMED, auth=auth, addressed=addressed, claim=replace(CLAIM, signatures=made))
+    stray = replace(stray, to_signed=has_signed_to(counted(replace(CLAIM, signatures=made)), US, known))
     proofs = tuple(SignatureProof(domain, "s", "rsa-sha256", state) for domain, state, _ in signatures)
     ruled = judged(stray, box(known), known, Own(MailProof(spf, envelope, "192.0.2.1", "", proofs), final), provable=True)
     vouched = PASS in (auth.spf, auth.dkim, auth.dmarc)
@@ -283,6 +363,7 @@ def test_what_pages_has_a_witness_that_nobody_forges(
     sent = auth.spf is PASS or (spf is PASS and envelope == US)
     if ruled.ruling is R.OURS:
         assert (vouched or verified) and (sent or addressed)
+        assert sent or stray.to_signed or any(to and state is S.PASS and domain != THEM for domain, state, to in signatures)
     if ruled.ruling is R.IMITATION:
         assert not vouched and not verified and not (spf is PASS and envelope == US)
     assert ruled.ruling is not R.NOTHING and not (final and ruled.ruling is R.UNPROVEN)

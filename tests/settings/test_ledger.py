@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from monitor.model.address import Address
 from monitor.model.ledger import Side
 from monitor.model.policy import Role, Security
 from monitor.model.secret import SecretRef, SecretSource
 from monitor.model.sources import (
+    Complete,
     FileFormat,
     FilesSource,
     LedgerPages,
@@ -23,6 +26,7 @@ from monitor.model.sources import (
     RefundStatus,
     SqlSource,
 )
+from monitor.rules.reconcile.known import Known
 from tests.settings.conftest import ENVIRON, GOOD, changed
 
 SECRETS = {**ENVIRON, "LEDGER": "0123456789abcdef0123", "DB": "postgresql://reader:x@db/shop", "JOURNAL": "journal-pw"}
@@ -45,6 +49,7 @@ ledger:
       kind: files
       path: exports/refunds-*.jsonl
       lag: 1h
+      complete: written
       columns: {amount: total, at: Booked}
       decimal: ","
       currency: EUR
@@ -66,6 +71,7 @@ ledger:
       path: /var/log/mail.log
       number: 'refund-(RF-[0-9]+)'
       within: subject
+      sender: '^refunds@shop[.]example$'
       time_zone: Europe/Berlin
   confirm_within: 2h
   refund_within: 5m
@@ -73,6 +79,7 @@ ledger:
   retention: 30d
   page: {missing: 10, duplicate: 3}
   volume: false
+  copies: [accounting@shop.example, Journal+1@Example.com]
 """
 
 
@@ -94,6 +101,7 @@ def test_all_of_it(read, tmp_path: Path):
     assert isinstance(journal, MailboxSource) and isinstance(relay, PostfixSource)
     assert sql.url == SecretRef(SecretSource.ENV, "DB") and sql.query.endswith("ORDER BY updated_at;") and sql.layout.minor_units
     assert (sql.watermark, sql.start, sql.overlap) == ("updated_at", "2026-11-01", 120.0)
+    assert files.complete is Complete.WRITTEN
     assert (files.pattern, files.format) == (str(tmp_path / "exports" / "refunds-*.jsonl"), FileFormat.JSONL)
     assert dict(files.layout.columns) == {"amount": "total", "at": "Booked"}
     assert (files.layout.decimal, files.layout.currency, files.layout.time_zone) == (",", "EUR", "Europe/Berlin")
@@ -101,7 +109,7 @@ def test_all_of_it(read, tmp_path: Path):
     assert (journal.mailbox.host, journal.mailbox.port, journal.mailbox.security) == ("imap.example.com", 993, Security.TLS)
     assert not journal.mailbox.clean_up and journal.mailbox.role is not Role.SEED
     assert (journal.number, journal.currency, journal.resend) == ("No (RF-[0-9]+)", "GBP", "sent (?:once )?again")
-    assert (relay.pattern, relay.within) == ("/var/log/mail.log", "subject")
+    assert (relay.pattern, relay.within, relay.sender) == ("/var/log/mail.log", "subject", "^refunds@shop[.]example$")
     assert [policy.sources[name].lag for name in ("shop-db", "exports", "pushed")] == [0.0, 3600.0, 900.0]
     assert [policy.sources[name].every for name in ("shop-db", "exports", "relay")] == [30.0, 5.0, 2.0]
     assert (policy.confirm_within, policy.refund_within, policy.every, policy.retention) == (7200.0, 300.0, 5.0, 30 * 86_400.0)
@@ -112,6 +120,18 @@ def test_the_journal_mailbox_is_no_seed_and_nothing_is_submitted_to_it(read):
     policy = read(changed(("", WHOLE)), SECRETS).policy
     assert not any(box.address == policy.ledger.sources["journal"].via.mailbox.address for box in policy.mailboxes.values())
     assert all(str(address) != "journal@example.com" for address in policy.seeds.addresses)
+
+
+def test_who_gets_a_copy_is_told_nothing(read):
+    policy = read(changed(("", WHOLE)), SECRETS).policy
+    known = Known.of(policy)
+    for address in ("accounting@shop.example", "Accounting+7@shop.example", "journal@example.com"):
+        assert known.is_journal(address)
+    assert not known.is_journal("refunds@shop.example")
+    (box, *_) = policy.mailboxes.values()
+    boxes = {box.name: replace(box, role=Role.HOLDING, address=Address.parse("accounting@shop.example"))}
+    parked = Known.of(replace(policy, mailboxes=boxes))
+    assert parked.is_holding("accounting@shop.example") and not parked.is_journal("accounting@shop.example")
 
 
 def test_templates_are_read(read, tmp_path: Path):
@@ -174,8 +194,11 @@ FAULTS = [
     (_refunds(_sql(query="'SELECT a FROM b WHERE c >= :watermark ORDER BY c LIMIT 100'")), "query: takes a fixed number of rows, so nobody knows whether it shows all; write LIMIT :limit, or leave it out"),
     (_refunds("{kind: files, path: a.csv, columns: {total: amount}}"), "is no field of a record"),
     (_refunds("{kind: files, path: a.csv, columns: {amount: total, refund: Total}}"), "is read from total, as another field is"),
+    (_refunds("{kind: files, path: a.csv, complete: daily}"), "complete: is not one of the known words; write one of read, written"),
     (_refunds("{kind: files, path: a.csv, decimal: ';'}"), "decimal: is no such mark"),
     (_refunds("{kind: files, path: a.csv, time_zone: Europe/Berln}"), "time_zone: is no time zone; write a name of the IANA database"),
+    (_refunds("{kind: files, path: a.csv, time_format: dd.mm.yyyy}"), "time_format: has no directive of strptime; name day, month and year"),
+    (_refunds("{kind: files, path: a.csv, time_format: '%d.%m.'}"), "time_format: does not tell the day, the month and the year; name day"),
     (_refunds("{kind: files, path: a.csv, currency: euro}"), "currency: is no currency code"),
     (_refunds("{kind: files, path: a.csv, statuses: {done: finished}}"), "is not one of the known words"),
     (_confirmations(f"{{{JOURNAL}}}"), "ledger.confirmations.sent: says nothing about where the number stands"),

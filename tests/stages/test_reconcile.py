@@ -37,7 +37,6 @@ FILES = FilesSource("/ledger/*.csv", FileFormat.CSV, Layout())
 DB = SourcePolicy("shop-db", Side.REFUNDS, FILES, every=10.0, lag=5.0)
 LOG = SourcePolicy("relay-log", Side.CONFIRMATIONS, FILES, every=10.0, lag=0.0)
 PUSHED = SourcePolicy("pushed", Side.REFUNDS, PushSource(), every=10.0, lag=0.0)
-COLUMNS = {Side.REFUNDS: ("refund", "amount", "currency", "at"), Side.CONFIRMATIONS: ("refund", "amount", "currency", "at")}
 
 
 def with_ledger(directory: Path, *sources: SourcePolicy, **known: Any) -> Policy:
@@ -57,6 +56,7 @@ class Shelf:
     ended: bool = True  # it is read to its end; or it lags for ever
     hangs: bool = False
     closed: bool = False
+    columns: tuple[str, ...] = ("refund", "amount", "currency", "at")
 
     async def read(self, position: str, deadline: float) -> Portion:
         assert deadline == READ_WITHIN
@@ -70,7 +70,7 @@ class Shelf:
         here = self.rows[place] if place < len(self.rows) else []
         after = min(place + 1, len(self.rows))
         more = after < len(self.rows)
-        table = Table(COLUMNS[self.side], [(n, a, "EUR", str(MIDNIGHT + t)) for n, a, t in here], range(1, len(here) + 1))
+        table = Table(self.columns if here else (), [(n, a, "EUR", str(MIDNIGHT + t)) for n, a, t in here], range(1, len(here) + 1))
         return Portion("shelf", table, str(after), more, MIDNIGHT + now if self.ended and not more else None)
 
     async def close(self) -> None:
@@ -598,5 +598,135 @@ def test_all_sources_are_read_now_when_somebody_asks(tmp_path: Path) -> None:
             assert [t for t, _ in refunds.reads] == [0.0, 1_000.5] and confirmations.reads[-1][0] == 1_000.5
             await house.sleep(3_000)
             assert len(refunds.reads) == 2, "once"
+
+    run()
+
+
+# --- what cannot be taken ---------------------------------------------------------------------------------------------
+
+
+async def until_read(ledger: FakeLedger, source: str) -> float | None:
+    return next(each.read_until for each in await ledger.sources() if each.source == source)
+
+
+def test_of_a_source_that_cannot_be_understood_nothing_is_known(tmp_path: Path) -> None:
+    """A column has another name. The refunds are not known, so no confirmation is without one, for as long as it lasts."""
+
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        refunds.columns = ("refund", "total", "currency", "at")
+        ledger, of = FakeLedger(), with_ledger(tmp_path)
+        house = a_house(of, refunds, confirmations, ledger)
+        async with house.running("reconcile"):
+            await house.sleep(25)
+            read = await until_read(ledger, "shop-db")
+            assert read is not None and house.facts(SourceBlind) == [], "there was nothing yet"
+            refunds.rows = [[("R1", "10.00", 25.0)]]
+            confirmations.rows = [[("R1", "10.00", 28.0)]]
+            await house.sleep(30_000)
+            assert await until_read(ledger, "shop-db") == read
+            (blind,) = house.facts(SourceBlind)
+            assert (blind.source, blind.side) == ("shop-db", Side.REFUNDS)
+            assert all(each.open == 0 for each in house.facts(Reconciled)[-1].standing.classes)
+        refunds.reads.clear()
+        again = await a_house(of, refunds, confirmations, ledger, house).restored()
+        async with again.running("reconcile"):
+            await again.sleep(1_000)
+            assert await until_read(ledger, "shop-db") == read, "a restart mends nothing"
+            assert [position for _, position in refunds.reads[:2]] == ["1", "1"]
+            layout = Layout(columns={"amount": "total"})
+            again.desk.policy = with_ledger(tmp_path, replace(DB, via=replace(FILES, layout=layout)), LOG)
+            again.reconcile.reload(again.sources)
+            refunds.reads.clear()
+            await again.sleep(60)
+            assert [position for _, position in refunds.reads[:2]] == ["", "1"], "it is read anew, once"
+            assert [fact.source for fact in again.facts(SourceRestored)] == ["shop-db"]
+            standing = again.facts(Reconciled)[-1].standing
+            assert (standing.refunds, standing.confirmed) == (1, 1)
+            later = await until_read(ledger, "shop-db")
+            assert later is not None and later > read
+
+    run()
+
+
+def test_a_row_that_is_refused_stops_no_source_of_which_others_are_taken(tmp_path: Path) -> None:
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        ledger = FakeLedger()
+        refunds.rows = [[("", "10.00", 1.0), ("R1", "10.00", 1.0)]]
+        house = a_house(with_ledger(tmp_path), refunds, confirmations, ledger)
+        async with house.running("reconcile"):
+            await house.sleep(100)
+        assert house.facts(SourceBlind) == []
+        assert await until_read(ledger, "shop-db") == pytest.approx(MIDNIGHT + 90, abs=0.1)
+
+    run()
+
+
+def test_what_is_written_otherwise_is_read_on_where_it_was(tmp_path: Path) -> None:
+    """Only as what it is read makes a difference, not how often."""
+
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        refunds.rows = [[("R1", "10.00", 1.0)]]
+        ledger = FakeLedger()
+        house = a_house(with_ledger(tmp_path), refunds, confirmations, ledger)
+        async with house.running("reconcile"):
+            await house.sleep(15)
+            house.desk.policy = with_ledger(tmp_path, replace(DB, every=5.0, lag=1.0), LOG)
+            house.reconcile.reload(house.sources)
+            refunds.reads.clear()
+            await house.sleep(15)
+        assert {position for _, position in refunds.reads} == {"1"}
+
+    run()
+
+
+def test_rows_are_read_beside_the_loop(tmp_path: Path) -> None:
+    """What takes long to be understood holds up nobody: outside it is a thread."""
+    threads: list[str] = []
+
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        refunds.rows = [[("R1", "10.00", 1.0)]]
+        loop = asyncio.get_running_loop()
+        inline = loop.run_in_executor
+
+        def noted(executor: Any, func: Any, *args: Any) -> Any:
+            threads.append("reading")
+            return inline(executor, func, *args)
+
+        loop.run_in_executor = noted  # type: ignore[method-assign]
+        house = a_house(with_ledger(tmp_path), refunds, confirmations)
+        async with house.running("reconcile"):
+            await house.sleep(15)
+
+    run()
+    assert len(threads) == 4
+
+
+def test_a_refused_row_that_says_whom_it_is_about_neither_stops_a_source_nor_mends_one(tmp_path: Path) -> None:
+    @virtual
+    async def run() -> None:
+        refunds, confirmations = shelves()
+        ledger = FakeLedger()
+        refunds.rows = [[("R1", "no amount", 1.0)]]
+        house = a_house(with_ledger(tmp_path), refunds, confirmations, ledger)
+        async with house.running("reconcile"):
+            await house.sleep(35)
+            assert await until_read(ledger, "shop-db") == pytest.approx(MIDNIGHT + 30, abs=0.1)
+            refunds.rows.append([("", "10.00", 1.0)])
+            await house.sleep(30)
+            refunds.rows.append([("R2", "no amount", 1.0)])
+            await house.sleep(30)
+            assert await until_read(ledger, "shop-db") == pytest.approx(MIDNIGHT + 30, abs=0.1)
+            assert len(house.facts(SourceBlind)) == 1 and house.facts(SourceRestored) == []
+            refunds.rows.append([("R3", "10.00", 1.0)])
+            await house.sleep(30)
+            assert await until_read(ledger, "shop-db") == pytest.approx(MIDNIGHT + 120, abs=0.1)
 
     run()

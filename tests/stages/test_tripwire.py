@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from monitor.model.address import Address
-from monitor.model.facts import Entry, Fact, Foreign, Judged, Sighted, Stray, Tripped
+from monitor.model.facts import Doubted, Entry, Fact, Foreign, Imitated, Judged, Sighted, Stray, Tripped, Unasked
 from monitor.model.instant import Instant
 from monitor.model.mail import Authentication, AuthResult
+from monitor.model.mailauth import DeliveredMail
 from monitor.model.policy import Policy, Role
 from monitor.model.probe import MailboxName
 from monitor.model.submission import MailSubmission
 from monitor.model.verdict import Reason
+from monitor.rules.tripwire import IMITATED_A_DAY, STRAYS_A_DAY, UNASKED_A_DAY
 from monitor.stages.tripwire import Tripwire
 from monitor.views.tripwires import KEPT, Tripwires
 from tests.fakes.mailbox import FakeAccount
@@ -170,8 +172,110 @@ async def test_a_flood_of_phish_hides_no_trip_and_makes_none(tmp_path: Path) -> 
             house.wire.deliver(phish.replace(b"RF-1001", b"RF-%d" % number))
         house.wire.deliver(OURS)
         await house.sleep(60)
+    assert len(house.facts(Stray)) == STRAYS_A_DAY + 1 and len(house.facts(Tripped)) == 1
+
+
+@virtual
+async def test_a_flood_of_signed_phish_is_written_whole_and_hides_no_trip(tmp_path: Path) -> None:
+    """Any of them might be ours."""
+    house = WiredHouse(wired(tmp_path))
+    phish = b"DKIM-Signature: v=1; d=shop.example\n" + (CORPUS / "not_ours" / "phish-in-our-name.eml").read_bytes()
+    async with house.running(*STAGES):
+        for number in range(KEPT + 100):
+            house.wire.deliver(phish.replace(b"RF-1001", b"RF-%d" % number))
+        house.wire.deliver(OURS)
+        await house.sleep(60)
     assert len(house.facts(Stray)) == KEPT + 101 and len(house.facts(Tripped)) == 1
     assert len(house.world.tripwires.lying) <= KEPT
+
+
+@virtual
+async def test_refund_mail_of_others_is_a_bounded_number_of_facts(tmp_path: Path) -> None:
+    house = WiredHouse(wired(tmp_path))
+    receipt = (CORPUS / "not_ours" / "receipt-of-another-shop.eml").read_bytes()
+    async with house.running(*STAGES):
+        for number in range(1_000):
+            house.wire.deliver(b"Subject: refund %d of $5.00\n" % number + receipt)
+        await house.sleep(600)
+        assert house.facts(Stray) == [] and len(house.facts(Unasked)) == UNASKED_A_DAY
+        await house.sleep(86_400)
+        house.wire.deliver(receipt)
+        await house.sleep(600)
+    assert house.facts(Stray) == [] and house.facts(Unasked)[-1].more == 1_000 - UNASKED_A_DAY
+
+
+@virtual
+async def test_what_looks_like_ours_is_bounded_too_and_the_rest_is_counted(tmp_path: Path) -> None:
+    known = wired(tmp_path)
+    first = WiredHouse(known)
+    alike = OURS.replace(b"@shop.example", b"@shop-example.test").replace(b"header.from=shop.example", b"header.from=shop-example.test")
+    async with first.running(*STAGES):
+        for number in range(STRAYS_A_DAY + 40):
+            first.wire.deliver(alike.replace(b"RF-1001", b"RF-%d" % number))
+        await first.sleep(600)
+        assert len(first.facts(Stray)) == STRAYS_A_DAY and len(first.facts(Imitated)) == IMITATED_A_DAY
+        await first.sleep(86_400)
+        first.wire.deliver(alike.replace(b"RF-1001", b"RF-new"))
+        await first.sleep(600)
+        assert first.facts(Stray)[-1].more == 40
+        assert sum(1 + fact.more for fact in first.facts(Imitated)) == STRAYS_A_DAY + 41, "none is forgotten"
+        for number in range(STRAYS_A_DAY - 1):
+            first.wire.deliver(alike.replace(b"RF-1001", b"RF-again-%d" % number))
+        await first.sleep(600)
+    second = await WiredHouse(known, first).restored()
+    async with second.running(*STAGES):
+        second.wire.deliver(alike.replace(b"RF-1001", b"RF-last"))
+        await second.sleep(600)
+    assert len(second.facts(Stray)) == 2 * STRAYS_A_DAY, "the day of a restart is one day"
+
+
+@virtual
+async def test_what_was_only_counted_is_carried_over_a_day_that_is_full(tmp_path: Path) -> None:
+    house = WiredHouse(wired(tmp_path))
+    alike = OURS.replace(b"@shop.example", b"@shop-example.test")
+    async with house.running(*STAGES):
+        for number in range(IMITATED_A_DAY):
+            house.wire.deliver(alike.replace(b"RF-1001", b"RF-%d" % number))
+        await house.sleep(600)
+        assert len(house.facts(Imitated)) == IMITATED_A_DAY
+        await house.journal.append([replace(house.facts(Stray)[-1], digest="later", more=7)])
+        await house.sleep(86_400)
+        house.wire.deliver(alike)
+        await house.sleep(600)
+    assert house.facts(Imitated)[-1].more == 1 + 7
+
+
+SENT_ON = OURS.replace(b"spf=pass smtp.mailfrom=bounce+77@shop.example", b"spf=fail smtp.mailfrom=bounce+77@shop.example")
+SENT_ON = SENT_ON.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+SIGNATURE = b"DKIM-Signature: v=1; a=rsa-sha256; d=shop.example; s=s1; h=%s; bh=eA==; b=eA==\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "trips"),
+    [
+        pytest.param(SIGNATURE % b"from:to:subject", True, id="as we sent it"),
+        pytest.param(SIGNATURE % b"from:subject", False, id="its To is not signed"),
+        pytest.param(SIGNATURE % b"from:to:subject" + b"To: nobody.bought@mailbox.example\r\n", False, id="another To on top"),
+        pytest.param(SIGNATURE % b"from:to" + SIGNATURE % b"from", False, id="of two signatures"),
+        pytest.param((SIGNATURE % b"from:to").replace(b"\r", b"") + SIGNATURE % b"from", False, id="ours below another line end"),
+        pytest.param(
+            (SIGNATURE % b"from:to").replace(b"shop.example", b"x.test") * 10 + SIGNATURE % b"from", False, id="ours below many others"
+        ),
+    ],
+)
+def test_an_old_mail_of_ours_that_a_stranger_sends_on_is_in_doubt(headers: bytes, trips: bool, tmp_path: Path) -> None:
+    """Also where nothing is inspected: nobody can check then which To was signed, and with what."""
+
+    @virtual
+    async def run() -> None:
+        known = wired(tmp_path)
+        house = WiredHouse(replace(known, inspect=replace(known.inspect, enabled=False)))
+        async with house.running(*STAGES):
+            house.wire.deliver(headers + SENT_ON)
+            await house.sleep(60)
+        assert len(house.facts(Tripped)) == trips and len(house.facts(Doubted)) == (not trips)
+
+    run()
 
 
 @virtual
@@ -230,7 +334,7 @@ async def test_without_trusted_results_it_stays_a_stray_that_says_why(tmp_path: 
     house = WiredHouse(blind)
     async with house.running(*STAGES):
         house.wire.deliver(OURS)
-        house.wire.deliver((CORPUS / "not_ours" / "receipt-of-another-shop.eml").read_bytes())
+        house.wire.deliver(OURS.replace(b"@shop.example", b"@shop-example.test"))
         await house.sleep(1)
     ours, theirs = house.facts(Stray)
     assert "mailboxes.tripwire-1.authserv_ids" in ours.why and "authserv_ids" not in theirs.why
@@ -270,3 +374,11 @@ def test_the_view_is_bounded() -> None:
         facts += [stray(number), trip(2 * number + 1)]
     view = folded(*facts)
     assert len(view.tripped) == KEPT and view.has_tripped(stray(KEPT)) and not view.has_tripped(stray(0))
+
+
+def test_what_was_decided_on_one_claim_settles_no_other() -> None:
+    """Also where the claim itself is not in the journal, and with or without it."""
+    one = replace(stray(1), claimed="one")
+    view = folded(one, Doubted(Instant(2.0, 2.0, "p"), WIRE, 1, "shop.example", ("evidence",)))
+    assert view.is_settled(one) and view.is_settled(replace(one, claim=DeliveredMail(envelope_domain="shop.example")))
+    assert not view.is_settled(replace(one, claimed="two")) and not view.is_settled(stray(1))

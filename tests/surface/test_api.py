@@ -330,3 +330,36 @@ async def test_before_the_state_is_loaded_nothing_is_claimed(site: Site) -> None
         status, answer = await site.ask(method, path, json={"by": "ann"} if method == "POST" else None)
         assert status == 503 and "being loaded" in answer["reason"] and site.headers["Retry-After"] == "2"
     assert site.kinds() == []
+
+
+# ---- pages of a browser on the same machine ------------------------------------------------------------------------------
+
+
+@near
+@pytest.mark.parametrize("named", ["evil.test", "evil.test:9464", "127.0.0.1.evil.test", "localhost.evil.test", "", "[evil", "127.1"])
+async def test_a_name_that_was_made_to_mean_this_machine_is_refused(site: Site, named: str) -> None:
+    for method, path, _ in GUARDED:
+        body = {"by": "ann"} if method == "POST" else None
+        status, answer = await site.ask(method, path, json=body, headers={"Host": named})
+        assert status == 421 and "token" in answer["reason"], path
+    assert site.kinds() == []
+
+
+@near
+@pytest.mark.parametrize("named", ["localhost", "LOCALHOST:9464", "localhost.", "127.0.0.1:1", "[::1]:9464", "192.0.2.1"])
+async def test_an_address_and_localhost_are_let_in(site: Site, named: str) -> None:
+    assert (await site.ask("GET", "/v1/status", headers={"Host": named}))[0] == 200
+
+
+@near
+async def test_a_page_of_another_origin_is_refused(site: Site) -> None:
+    for origin in ("http://evil.test", "null", "http://localhost:1", "https://localhost:9464", ""):
+        status, _ = await site.ask("GET", "/v1/status", headers={"Host": "localhost:9464", "Origin": origin})
+        assert status == 403, origin
+    assert (await site.ask("GET", "/v1/status", headers={"Host": "localhost:9464", "Origin": "http://localhost:9464"}))[0] == 200
+
+
+@near
+async def test_whoever_shows_a_token_is_no_page(site: Site) -> None:
+    for token, status in ((SECRETS["READ"], 200), ("wrong", 421)):
+        assert (await site.ask("GET", "/v1/status", token, headers={"Host": "proxy.test", "Origin": "http://x.test"}))[0] == status

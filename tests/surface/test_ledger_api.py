@@ -39,10 +39,10 @@ from monitor.model.verdict import Symptom
 from monitor.ports import LedgerUnreadable
 from monitor.rules.reconcile.known import hashed
 from monitor.surface.api import application, incidents
-from monitor.surface.api.bodies import epoch
+from monitor.surface.api.bodies import epoch, epoch_or_date
 from tests.fakes.ledger import FakeLedger
 from tests.surface import happenings as so
-from tests.surface.books import KEY, mail, refund, shop
+from tests.surface.books import KEY, mail, pushed, refund, shop
 from tests.surface.premises import SECRETS, Site, rules, served
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "config" / "openapi.yaml").read_text())
@@ -86,9 +86,9 @@ async def trouble(site: Site) -> None:
         mail("0004-good", at=at(-900.0)),
         mail("0005-blue", at=at(-900.0), currency="GBP"),
     ]
-    for rows in ({"refunds": [refund("0000", at=at(-2 * DAY))]}, {"refunds": refunds}):
+    for rows in ({"refunds": [refund("0000", at=at(-1 * DAY))]}, {"refunds": refunds}):
         assert (await site.post("/v1/refunds", {**rows, "complete_until": at(0.0)}))[0] == 200
-    for mailed in ([mail("0000", at=at(-2 * DAY))], mails):
+    for mailed in ([mail("0000", at=at(-1 * DAY))], mails):
         assert (await site.post("/v1/confirmations", {"confirmations": mailed}))[0] == 200
 
 
@@ -165,19 +165,63 @@ async def test_whoever_may_only_read_sees_no_number(site: Site, ledger: FakeLedg
         RowFault(3, "refund SECRET is on line 2 with 12.50 EUR and on line 9 with 13.00 EUR; the first one is kept", "look at 'SECRET'"),
         RowFault(4, "the amount 'SECRET' is none", "write 12.50", "amount"),
         RowFault(5, "SECRET-17 is what?"),
+        RowFault(6, "the amount 'SECRET-17' is none", "write 12.50", "amount"),
+        RowFault(7, "'SECRET' is no number, nor 'SEC'RET'", "look at 'SECRET'", "refund"),
+        RowFault(8, "SECRET has 'SECRET' in it", "look for 'SECRET'", "whatever"),
+        RowFault(9, "a confirmation of SECRET is on line 1 with 1.00 EUR and on line 2 with 2.00 EUR"),
     )
     await ledger.take(Taking("shop", Side.REFUNDS, "/var/refunds.csv", [], site.clock.now().utc, faults))
     await reconciled(site)
     for path in (LEDGER, "/v1/status"):
         _, answer = await site.get(path)
         text = json.dumps(answer)
-        for number in ("0001", "0002", "0003", "0004", "0005", "0006", "SECRET", "ann@", "example.com"):
+        for number in ("0001", "0002", "0003", "0004", "0005", "0006", "SECRET'", "SECRET-", "SECRET is", "SEC'RET", "ann@", "example.com"):
             assert number not in text, (path, number)
     _, answer = await site.get(LEDGER)
     said = {
         row["line"]: (row["what"], row["mend"], row["column"]) for row in answer["sources"][0]["faults"] if row["origin"].endswith("csv")
     }
     assert said[3][0].startswith("refund *** is") and said[4] == ("the amount *** is none", "write 12.50", "amount")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what", "mend"),
+    [
+        (RowFault(3, "the status 'processed_ok' is not known", "set `statuses: {'processed_ok': processed}`", "state"), "=", "="),
+        (RowFault(3, "currency 'EURO' is no currency of ISO 4217", "did you mean 'EUR'?", "currency"), "=", "="),
+        (RowFault(3, "'12,50' is no amount with the decimal mark '.'", 'set `decimal: ","`', "amount"), "=", "="),
+        (RowFault(3, "'01.02.2030 12:00' is no time like '%Y-%m-%d'", "set `time_format:` to what the rows have", "at"), "=", "="),
+        (RowFault(0, "no column 'refund', 'at'; there are 'Betrag', 'Datum 2'", "set `columns: {refund: 'Nummer'}`"), "=", "="),
+        (RowFault(0, "no column 'refund'; there are '1001', '12.50'", ""), "no column 'refund'; there are ***, '12.50'", ""),
+        (RowFault(4, "has 3 fields, the header has 4", "look for a delimiter"), "=", "="),
+        (RowFault(0, "the header has bytes that are not UTF-8", "save the file as UTF-8"), "=", "="),
+        (RowFault(4, "'X-17' is longer than 200 characters", "", "refund"), "*** is longer than 200 characters", ""),
+        (RowFault(4, "the address 'X-17' is none", "write 'X-17'", "recipient"), "the address *** is none", "write ***"),
+        (
+            RowFault(9, "refund X-17 is on line 2 with 12.50 EUR and on line 9 with 13.00 EUR; the first one is kept", "find out"),
+            "refund *** is on line 2 with 12.50 EUR and on line 9 with 13.00 EUR; the first one is kept",
+            "find out",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_rows_can_be_read(tmp_path: Path, ledger: FakeLedger, fault: RowFault, what: str, mend: str) -> None:
+    """All but the numbers, ids and recipients. `=`: as it is."""
+    policy = shop(tmp_path, pushed("shop", Side.REFUNDS, columns={"status": "state"}), pushed("mailer", Side.CONFIRMATIONS))
+    async with served(policy, ledger=ledger) as site:
+        await ledger.take(Taking("shop", Side.REFUNDS, "refunds.csv", [], site.clock.now().utc, (fault,)))
+        _, answer = await site.get(LEDGER)
+        (row,) = answer["sources"][0]["faults"]
+        assert (row["what"], row["mend"]) == (fault.what if what == "=" else what, fault.mend if mend == "=" else mend)
+
+
+async def test_a_date_is_its_beginning(site: Site, ledger: FakeLedger) -> None:
+    assert epoch_or_date("2026-01-05") == epoch("2026-01-05T00:00:00Z")
+    await trouble(site)
+    await reconciled(site)
+    assert (await site.get(f"{DIFFERENCES}?since=2026-01-05"))[1]["differences"]
+    assert (await site.post(f"{LEDGER}/purge", {"by": "dpo", "before": "2026-01-05"}))[0] == 200
+    status, answer = await site.post(f"{LEDGER}/purge", {"by": "dpo", "before": "2026-02-30"})
+    assert status == 400 and "a date like 2030-01-31" in answer["reason"]
 
 
 async def test_a_source_that_is_configured_no_more_is_not_listed(site: Site, ledger: FakeLedger) -> None:
@@ -309,7 +353,7 @@ async def test_of_an_incident(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["kind=none", "kind=missing,spurious", "since=yesterday", "since=2026-01-01", "open=yes", "after=-1", "after=x", "after=9" + "9" * 30,
+    ["kind=none", "kind=missing,spurious", "since=yesterday", "since=2026-02-30", "open=yes", "after=-1", "after=x", "after=9" + "9" * 30,
      "limit=0", "limit=1001", "limit=1e2", "format=xml", "limit=%D9%A1"],
 )  # fmt: skip
 async def test_what_cannot_be_asked(site: Site, query: str) -> None:
@@ -333,7 +377,7 @@ async def test_purge_of_a_recipient_leaves_a_fact_and_no_address(site: Site, led
 async def test_purge_of_what_is_old(site: Site) -> None:
     await trouble(site)
     await reconciled(site)
-    before = site.clock.now().plus(-DAY)
+    before = site.clock.now().plus(-DAY / 2)
     status, answer = await site.post(f"{LEDGER}/purge", {"by": "ann", "before": before.iso()})
     assert status == 200 and (answer["refunds"], answer["confirmations"]) == (1, 1)
     (fact, _) = (fact for fact in site.facts() if isinstance(fact, LedgerPurged))

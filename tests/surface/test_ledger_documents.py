@@ -104,7 +104,9 @@ def test_money_is_exact(amount: int, currency: str) -> None:
 
 
 def test_an_impact() -> None:
-    told = impact_row(Impact(0.0, 60.0, 31, 30, 8, 23, (Money(Decimal("1204.5"), "EUR"),), 2, 1, (Money(Decimal(3), "GBP"),), "gmail"))
+    told = impact_row(
+        Impact(0.0, 60.0, 31, 30, 8, 23, (Money(Decimal("1204.5"), "EUR"),), 4, (), 2, 1, (Money(Decimal(3), "GBP"),), "gmail")
+    )
     assert told == {
         "since": "1970-01-01T00:00:00.000Z",
         "until": "1970-01-01T00:01:00.000Z",
@@ -113,6 +115,8 @@ def test_an_impact() -> None:
         "confirmed": 8,
         "owed": 23,
         "owed_money": [{"amount": "1204.50", "currency": "EUR"}],
+        "awaited": 4,
+        "awaited_money": [],
         "wrong": 2,
         "wrong_customers": 1,
         "wrong_money": [{"amount": "3.00", "currency": "GBP"}],

@@ -154,7 +154,7 @@ async def test_no_address_comes_back_whatever_a_fault_says(site: Site, monkeypat
     monkeypatch.setattr(pushes, "read", lambda *_: Reading((), (fault,)))
     status, answer = await send(site, refund())
     assert status == 422 and answer["faults"] == [
-        {"row": 1, "column": "***@example.com", "what": "is <***@example.com>\\x1b[2J", "mend": "ask ***@example.com"}
+        {"row": 1, "line": 1, "column": "***@example.com", "what": "is <***@example.com>\\x1b[2J", "mend": "ask ***@example.com"}
     ]
     assert "ann.smith" not in answer["reason"] and "\x1b" not in answer["reason"]
 
@@ -213,10 +213,10 @@ async def test_complete_until(site: Site, ledger: FakeLedger) -> None:
     now, policy = site.clock.now(), site.desk.policy.ledger
     status, answer = await send(site, refund(), complete_until=now.plus(-600.0).iso())
     assert status == 200 and epoch(answer["read_until"]) == pytest.approx(now.utc - 600.0, abs=0.01)
-    assert windows_of(policy, await ledger.sources()).refunds_until == pytest.approx(now.utc - 600.0, abs=0.01)
+    assert windows_of(policy, await ledger.sources(), now.utc).refunds_until == pytest.approx(now.utc - 600.0, abs=0.01)
     for ahead in (5.0, 59.0):  # the shop's clock
         status, answer = await send(site, refund(), complete_until=now.plus(ahead).iso())
-        assert status == 200 and windows_of(policy, await ledger.sources()).refunds_until == pytest.approx(now.utc, abs=0.01)
+        assert status == 200 and windows_of(policy, await ledger.sources(), now.utc).refunds_until == pytest.approx(now.utc, abs=0.01)
     status, answer = await send(site, refund("new"), complete_until=now.plus(120.0).iso())
     assert status == 400 and answer["reason"].startswith("complete_until: ") and len(ledger.takings) == 3
     status, answer = await send(site, refund("new"), complete_until="yesterday")
@@ -359,3 +359,62 @@ async def test_a_policy_that_changes_is_the_one_that_counts(site: Site, ledger: 
     site.desk.policy = shop(tmp_path, pushed("other", Side.REFUNDS, columns={"refund": "nr"}), pushed("m", Side.CONFIRMATIONS))
     status, answer = await send(site, {"nr": "2", **{key: value for key, value in refund().items() if key != "refund"}})
     assert status == 200 and answer["source"] == "other" and ledger.takings[-1].records[0].key == "2"
+
+
+# ---- where rows stand ------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_stand_where_they_are_said_to_stand(site: Site, ledger: FakeLedger) -> None:
+    rows = [refund("1"), refund("2", amount="x"), refund("1", amount="13.00"), 5]
+    status, answer = await send(site, *rows, origin="refunds.csv", lines=[7, 9, 70, 71])
+    assert status == 200 and counts(answer) == (1, 0, 0, 0, 2, 1)
+    assert sorted((fault["row"], fault["line"]) for fault in answer["faults"]) == [(2, 9), (3, 70), (4, 71)]
+    assert "line 7 " in next(fault["what"] for fault in answer["faults"] if fault["row"] == 3)
+    (taking,) = ledger.takings
+    assert taking.origin == "refunds.csv" and [record.line for record in taking.records] == [7, 70]
+    assert sorted(fault.line for fault in taking.faults) == [9, 71]
+    status, answer = await send(site, refund("2", amount="x"), origin="ann.smith@example.com.csv", lines=[9])
+    assert status == 422 and "line 9: " in answer["reason"] and "ann.smith" not in json.dumps(answer) + repr(ledger.takings)
+
+
+@pytest.mark.parametrize("lines", [[], [1, 2], [0], [-1], [2**60], ["1"], [1.0], [True], [None], 1, "1"])
+async def test_lines_are_as_many_as_rows(site: Site, ledger: FakeLedger, lines: object) -> None:
+    status, answer = await send(site, refund(), lines=lines)
+    assert status == 400 and "lines" in answer["reason"] and not ledger.takings
+
+
+@pytest.mark.parametrize("origin", ["x" * 501, "a\x1b[2Jb", 5, None])
+async def test_an_origin_is_short_and_plain(site: Site, ledger: FakeLedger, origin: object) -> None:
+    status, answer = await send(site, refund(), origin=origin)
+    assert status == 400 and "origin" in answer["reason"] and not ledger.takings
+
+
+async def test_a_batch_that_does_not_say_until_when_leaves_what_was_said(site: Site, ledger: FakeLedger) -> None:
+    """An old file that is imported late, for example."""
+    said = site.clock.now().plus(-600.0)
+    await send(site, refund("1"), complete_until=said.iso())
+    for rows in ([refund("2")], []):
+        status, answer = await send(site, *rows)
+        assert status == 200 and answer["read_until"] is None and fits(answer)
+        (standing,) = [source for source in await ledger.sources() if source.source == "shop"]
+        assert standing.read_until == pytest.approx(said.utc + 30.0, abs=0.01)
+    _, answer = await send(site, refund("3"), complete_until=said.plus(60.0).iso())
+    assert epoch(answer["read_until"]) == pytest.approx(said.utc + 60.0, abs=0.01)
+
+
+async def test_mends_of_the_configuration_say_where(site: Site) -> None:
+    where = "under ledger.refunds.shop in the daemon's configuration, then reload"
+    _, answer = await send(site, refund("1"), refund("2", status="odd"), refund("3", amount="1.234,5x"))
+    mends = {fault["row"]: fault["mend"] for fault in answer["faults"]}
+    assert mends[2].startswith("set `statuses: ") and mends[2].endswith(where) and "ledger.refunds" not in mends[3]
+    status, answer = await send(site, {"refund": "1", "total": "1.00", "currency": "EUR", "at": "2026-01-05"})
+    assert status == 422 and answer["faults"][0]["mend"].endswith(where)
+
+
+async def test_an_unknown_key_names_the_known_ones(site: Site, ledger: FakeLedger) -> None:
+    status, answer = await send(site, refund(), sauce="shop")
+    assert status == 400 and answer["reason"] == (
+        "sauce: no such key in the body; the keys are refunds, complete_until, source, origin, lines"
+    )
+    status, answer = await site.post(REFUNDS, {"refunds": [], "ann.smith@example.com": 1})
+    assert status == 400 and "ann.smith" not in answer["reason"] and not ledger.takings

@@ -81,6 +81,7 @@ async def compared(order: Order, clock: Clock, heard: Heard) -> AsyncIterator[Co
 
 def _dated(file: FileRead, source: SourceStanding) -> None:
     file.earliest, file.latest = source.earliest, source.latest
+    file.faults.sort(key=lambda fault: fault.line)  # conflicts are known a portion later than what cannot be read
 
 
 async def _taken(

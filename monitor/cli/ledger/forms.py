@@ -77,6 +77,8 @@ def headline(comparison: Comparison) -> str:
             if not file.records
         )
     if not found:
+        if refused := _refused(comparison):
+            return f"no difference among what could be read; {'; '.join(refused)} (exit 3)"
         standing = comparison.standing
         return f"no difference: {standing.confirmed} of {counted(standing.refunds, 'refund')} confirmed as they should be"
     return "\n".join(_said(each) for each in found)
@@ -110,12 +112,16 @@ def notes(comparison: Comparison) -> list[str]:
     waiting = standing.awaited + standing.undecided
     if waiting:
         said.append(f"{counted(waiting, 'record')} too near the beginning or the end of the files to say")
+    said += _refused(comparison)
     for file in (refunds, confirmations):
-        if file.refused:
-            said.append(f"{counted(file.refused, 'row')} of {one_line(file.name)} could not be taken")
         if file.probes:
             said.append(f"{counted(file.probes, 'probe')} in {one_line(file.name)} left out")
     return said
+
+
+def _refused(comparison: Comparison) -> list[str]:
+    files = (comparison.refunds, comparison.confirmations)
+    return [f"{counted(file.refused, 'row')} of {one_line(file.name)} could not be taken" for file in files if file.refused]
 
 
 GAP = 3_600.0  # seconds between the ends of two exports that are worth a note
@@ -128,7 +134,8 @@ def _lapse(seconds: float) -> str:
 
 def print_text(comparison: Comparison, first: Sequence[Difference], console: Console) -> None:
     found = classes(comparison)
-    console.print(headline(comparison), style="bold red" if found else "bold green", markup=False)
+    style = "bold red" if found else "bold yellow" if _refused(comparison) else "bold green"
+    console.print(headline(comparison), style=style, markup=False)
     console.print()
     console.print(_files(comparison))
     if found:

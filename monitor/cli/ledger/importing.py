@@ -58,14 +58,15 @@ class Told:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """0: every row is in the ledger. 1 is kept for broken mail; rows that were refused are 3."""
+    """0: every row is in the ledger. 1 is kept for broken mail; rows that were refused, and a file without any, are 3."""
     side = "refunds" if arguments.refunds else "confirmations"
-    path, told, theirs = Path(arguments.file), Told(), columns_of(arguments.columns or ())
+    path, told, theirs, rows_there = Path(arguments.file), Told(), columns_of(arguments.columns or ()), False
     try:
         with Bar([path]) as bar:
             for rows, lines, faults, done in _batches(path, arguments):
                 told.refuse(faults, len(faults))
                 if rows:
+                    rows_there = True
                     told.add(_pushed(arguments, side, rows), lines, theirs)
                 bar.heard(f"importing {side}", done)
     except SourceError as error:
@@ -75,7 +76,9 @@ def call(arguments: argparse.Namespace) -> int:
             there = counted(told.taken + told.known, "row is in the ledger", "rows are in the ledger")
             remark(f"{there}; import the file again to go on, what is known changes nothing")
         return gave_up(error)
-    for fault in told.faults:
+    if not rows_there and not told.refused:
+        remark(one_line(f"{path}: there is no row in it; was the export cut off?"))
+    for fault in sorted(told.faults, key=lambda fault: fault.line):
         remark(_said(path, fault))
     if told.refused > len(told.faults):
         remark(f"and {told.refused - len(told.faults)} more")
@@ -83,7 +86,7 @@ def call(arguments: argparse.Namespace) -> int:
         f"{told.taken} {side} taken, {told.known} were known, {told.changed} changed, {told.refused} refused"
         + (f", {counted(told.probes, 'probe')} left out" if told.probes else "")
     )
-    return Verdict.INCONCLUSIVE.exit_code if told.refused else Verdict.PASS.exit_code
+    return Verdict.INCONCLUSIVE.exit_code if told.refused or not rows_there else Verdict.PASS.exit_code
 
 
 def _said(path: Path, fault: RowFault) -> str:
@@ -102,19 +105,25 @@ def _batches(path: Path, arguments: argparse.Namespace) -> Iterator[tuple[list[D
         yield [], (), portion.faults, done
         start = 0
         while start < len(table.rows):
-            end = _end(table.rows, start)
+            end = _end(table.rows, start, sum(map(_size, names)))
             yield [_named(names, row) for row in table.rows[start:end]], table.lines[start:end], (), done
             start = end
 
 
-def _end(rows: Sequence[Sequence[object]], start: int) -> int:
-    """Behind the last row that fits into the request which begins with this one; that one always does."""
+def _end(rows: Sequence[Sequence[object]], start: int, names: int) -> int:
+    """Behind the last row that fits into the request which begins with this one; that one always does. `names`: their bytes."""
     size = 0
     for place in range(start, min(len(rows), start + BATCH)):
-        size += sum(2 * len(value) if isinstance(value, str) else 20 for value in rows[place])
+        size += names + sum(map(_size, rows[place]))
         if size > BYTES and place > start:
             return place
     return min(len(rows), start + BATCH)
+
+
+def _size(value: object) -> int:
+    """Bytes of it as JSON, at most."""
+    text = str(value)
+    return 4 + (len(text) if text.isascii() and text.isprintable() else 12 * len(text))
 
 
 def _named(names: Sequence[str], row: Sequence[object]) -> Document:

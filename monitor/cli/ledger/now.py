@@ -17,8 +17,11 @@ _OF_FILES = (
     "refund_columns",
     "confirmation_columns",
     "delimiter",
+    "decimal",
     "minor_units",
+    "negative",
     "currency",
+    "time_zone",
     "time_format",
     "statuses",
     "match",
@@ -28,11 +31,12 @@ _OF_FILES = (
     "output",
     "config",
 )
+_UNSAID = {"decimal": ".", "time_zone": "UTC"}
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Exits as a comparison of files does: 1 when anything differs."""
-    if given := next((name for name in _OF_FILES if getattr(arguments, name)), None):
+    if given := next((name for name in _OF_FILES if getattr(arguments, name) not in (None, False, _UNSAID.get(name))), None):
         raise UsageError(f"--{given.replace('_', '-')} is for two files: mailcanary ledger reconcile REFUNDS CONFIRMATIONS")
     if arguments.format == "csv":
         raise UsageError("--format csv is for two files; `mailcanary ledger show --format csv` lists what differs in a daemon's ledger")

@@ -13,6 +13,7 @@ from monitor.cli import UsageError
 from monitor.cli.configured import policy_without_secrets
 from monitor.model.ledger import Side
 from monitor.model.sources import FileFormat, FilesSource, Layout, LedgerPolicy, Match, RefundStatus, SourcePolicy
+from monitor.model.time_format import TimeFormatError, check_time_format
 from monitor.rules.plain import one_line
 from monitor.rules.reconcile import Known
 from monitor.rules.reconcile.figures import FigureFault, currency_of
@@ -82,7 +83,7 @@ def layout_of(arguments: argparse.Namespace, own_columns: list[str] | None = Non
         negative=arguments.negative,
         currency=_currency(arguments.currency),
         time_zone=_zone(arguments.time_zone),
-        time_format=arguments.time_format or "",
+        time_format=_time_format(arguments.time_format),
         statuses=_statuses(arguments.statuses or ()),
     )
 
@@ -109,6 +110,17 @@ def delimiter_of(text: str | None) -> str:
     if len(delimiter) > 1 or (delimiter and (delimiter in "\"' \r\n" or not delimiter.isascii() or delimiter.isalnum())):
         raise UsageError(f"--delimiter {text!r}: write one sign, as ; or |, or the word tab")
     return delimiter
+
+
+def _time_format(text: str | None) -> str:
+    """Raises UsageError."""
+    if not text:
+        return ""
+    try:
+        check_time_format(text)
+    except TimeFormatError as error:
+        raise UsageError(f"--time-format {text!r} {error.what}; {error.mend}") from None
+    return text
 
 
 def _statuses(written: Sequence[str]) -> dict[str, RefundStatus]:

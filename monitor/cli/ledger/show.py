@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from monitor.cli import tell_piece
+from monitor.cli import UsageError, tell_piece
 from monitor.cli.ledger.asking import DIFFERENCES, Document, differences, gave_up
 from monitor.cli.ledger.pages import print_differences
 from monitor.cli.paper import drawn
@@ -21,6 +21,8 @@ def call(arguments: argparse.Namespace) -> int:
         for piece in FORMS[arguments.format](differences(arguments, _query(arguments))):
             if not tell_piece(piece):
                 break
+    except UsageError as error:  # the daemon speaks of its paths
+        raise UsageError(str(error).replace("`GET /v1/incidents`", "`mailcanary incident list`")) from None
     except DaemonError as error:
         return gave_up(error)
     return 0

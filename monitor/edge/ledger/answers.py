@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.edge.ledger.schema import SLOT, TOLD, meta
+from monitor.edge.ledger.schema import AWAITED, SLOT, TOLD, meta
 from monitor.edge.ledger.wording import place
 from monitor.model.ledger import (
     CLASS_OF,
+    MOST_DAYS,
     ClassStanding,
     Difference,
     DifferenceClass,
@@ -44,12 +45,15 @@ _DIFFERENCES = """
     ORDER BY d.id LIMIT :limit"""
 _OF_TIME = "at >= :since AND at < :until AND reversed_at IS NULL AND (:provider = '' OR provider = :provider)"
 _TOLD = f"(state = {TOLD} AND id <= :compared)"
+_NOT_DUE = f"(state = {AWAITED} OR id > :compared)"
 _WRONG = """
     FROM differences WHERE settled IS NULL AND at >= :since AND at < :until AND kind <> 'missing'
     AND (:provider = '' OR provider = :provider)"""
 _SUMS = "sum(amount / 1000000000), sum(amount % 1000000000)"
-_REFUNDS_OF_TIME = f"SELECT count(*), count(DISTINCT nullif(recipient, x'')), total({_TOLD}) FROM refunds WHERE {_OF_TIME}"  # noqa: S608 - constants
-_OWED = f"SELECT currency, {_SUMS} FROM refunds WHERE {_OF_TIME} AND NOT {_TOLD} GROUP BY currency"  # noqa: S608
+_COUNTS = f"count(*), count(DISTINCT nullif(recipient, x'')), total({_TOLD}), total({_NOT_DUE})"
+_REFUNDS_OF_TIME = f"SELECT {_COUNTS} FROM refunds WHERE {_OF_TIME}"  # noqa: S608 - constants
+_OWED = f"SELECT currency, {_SUMS} FROM refunds WHERE {_OF_TIME} AND NOT {_TOLD} AND NOT {_NOT_DUE} GROUP BY currency"  # noqa: S608
+_AWAITED = f"SELECT currency, {_SUMS} FROM refunds WHERE {_OF_TIME} AND {_NOT_DUE} GROUP BY currency"  # noqa: S608
 _WRONG_OF_TIME = f"SELECT count(*), count(DISTINCT nullif(customer, x'')) {_WRONG}"
 _WRONG_MONEY = f"SELECT currency, {_SUMS} {_WRONG} AND amount IS NOT NULL GROUP BY currency"
 _OPEN = "FROM differences WHERE settled IS NULL AND instr(:kinds, ' ' || kind || ' ')"
@@ -103,7 +107,7 @@ def differences(db: sqlite3.Connection, wanted: Wanted) -> Page:
 
 def impact(db: sqlite3.Connection, since: float, until: float, provider: str) -> Impact:
     asked = {"since": since, "until": until, "provider": provider, "compared": meta(db, "refund_mark") or 0}
-    refunds, customers, told = db.execute(_REFUNDS_OF_TIME, asked).fetchone()
+    refunds, customers, told, awaited = db.execute(_REFUNDS_OF_TIME, asked).fetchone()
     wrong, wrong_customers = db.execute(_WRONG_OF_TIME, asked).fetchone()
     read = (meta(db, "refunds_until"), meta(db, "confirmations_until"))
     return Impact(
@@ -112,8 +116,10 @@ def impact(db: sqlite3.Connection, since: float, until: float, provider: str) ->
         refunds=refunds,
         customers=customers,
         confirmed=int(told),
-        owed=refunds - int(told),
+        owed=refunds - int(told) - int(awaited),
         owed_money=_money(db.execute(_OWED, asked)),
+        awaited=int(awaited),
+        awaited_money=_money(db.execute(_AWAITED, asked)),
         wrong=wrong,
         wrong_customers=wrong_customers,
         wrong_money=_money(db.execute(_WRONG_MONEY, asked)),
@@ -143,7 +149,12 @@ def sources(db: sqlite3.Connection) -> tuple[SourceStanding, ...]:
     rows = db.execute(
         "SELECT id, name, side, first_read, last_read, read_until, earliest, latest, records, refused, dropped FROM sources ORDER BY name"
     )
-    return tuple(_source(*row, tuple(faults.get(row[0], ()))) for row in rows)
+    return tuple(_source(*row, tuple(faults.get(row[0], ())), _days(db, row[0])) for row in rows)
+
+
+def _days(db: sqlite3.Connection, source: int) -> tuple[float, ...]:
+    rows = db.execute("SELECT at FROM days WHERE source = ? ORDER BY day DESC LIMIT ?", (source, MOST_DAYS))
+    return tuple(row[0] for row in rows)[::-1]
 
 
 def _source(_: int, name: str, side: str, *rest: Any) -> SourceStanding:

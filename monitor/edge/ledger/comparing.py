@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monitor.edge.ledger.pairing import Bounds, Claim, Compared, Due, Mail, compare
-from monitor.edge.ledger.schema import AWAITED, TOLD, UNDECIDED, meta, remember
-from monitor.model.ledger import CLASS_OF, DifferenceClass, DifferenceKind, Windows
+from monitor.edge.ledger.pairing import MOST, Bounds, Claim, Compared, Due, Mail, compare
+from monitor.edge.ledger.schema import AWAITED, FINE, TOLD, UNDECIDED, meta, remember
+from monitor.model.ledger import CLASS_OF, DifferenceClass, DifferenceKind, Side, Windows
 
 CHUNK = 2_000  # keys that are in memory at a time
+RECORDS = 50_000  # of them, on each side
 
+# No join: of a key with a hundred thousand records on both sides it would be of their product.
 _NEW_REFUNDS = """
-    SELECT r.key FROM refunds r LEFT JOIN confirmations c ON c.key = r.key WHERE r.id > :refunds GROUP BY r.id
-    HAVING count(c.id) <> 1 OR r.state <> 1 OR c.state <> 1 OR r.reversed_at IS NOT NULL
-      OR NOT coalesce(c.amount = r.amount AND c.currency = r.currency AND c.outcome = 'sent'
-                      AND (c.recipient = r.recipient OR c.recipient = x'' OR r.recipient = x''), 0)
-      OR (r.number <> r.key AND EXISTS (SELECT 1 FROM refunds s WHERE s.key = r.key AND s.id <> r.id))"""
+    SELECT r.key FROM refunds r WHERE r.id > :refunds AND (
+      r.state <> 1 OR r.reversed_at IS NOT NULL
+      OR (SELECT count(*) FROM (SELECT 1 FROM confirmations c WHERE c.key = r.key LIMIT 2)) <> 1
+      OR NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.key = r.key AND c.state = 1 AND c.amount = r.amount AND c.currency = r.currency
+                     AND c.outcome = 'sent' AND (c.recipient = r.recipient OR c.recipient = x'' OR r.recipient = x''))
+      OR (r.number <> r.key AND EXISTS (SELECT 1 FROM refunds s WHERE s.key = r.key AND s.id <> r.id)))"""
 _NEW_CONFIRMATIONS = """
     SELECT c.key FROM confirmations c WHERE c.id > :confirmations
     AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.key = c.key AND r.id > :refunds)"""
@@ -45,9 +48,14 @@ _OTHER_AMOUNTS = """
 _OTHER_RECIPIENTS = """
     SELECT r.id, a.recipient FROM work w CROSS JOIN refunds r ON r.key = w.key CROSS JOIN other_recipients a ON a.refund = r.id
     WHERE w.place BETWEEN ? AND ?"""
+_REFUSED = "SELECT w.place, f.side FROM work w CROSS JOIN refused f ON f.key = w.key WHERE w.place BETWEEN ? AND ?"
 _OPEN = """
     SELECT w.place, d.id, d.kind, d.refund, d.confirmation, d.source, d.note, d.at, d.amount, d.currency, d.customer, d.provider
     FROM work w CROSS JOIN differences d ON d.key = w.key AND d.settled IS NULL WHERE w.place BETWEEN ? AND ? ORDER BY w.place, d.id"""
+
+
+class _TooMany(Exception):
+    """Records for the memory; fewer keys have fewer."""
 
 
 class _Open(NamedTuple):
@@ -85,10 +93,10 @@ def reconcile(db: sqlite3.Connection, windows: Windows, now: float) -> bool:
     counts = Counter[str]()
     top = db.execute("SELECT coalesce(max(place), 0) FROM work").fetchone()[0]
     for first in range(1, top + 1, CHUNK):
-        changes = _look(db, (first, first + CHUNK - 1), names, bounds, now)
-        _write(db, changes, now)
-        counts.update(changes.counts)
-        written = written or bool(changes.settled or changes.moved or changes.found)
+        for changes in _looks(db, (first, min(top, first + CHUNK - 1)), names, bounds, now):
+            _write(db, changes, now)
+            counts.update(changes.counts)
+            written = written or bool(changes.settled or changes.moved or changes.found)
     db.execute("DELETE FROM work")
     db.execute("DELETE FROM changed")
     _remember(db, windows, last, counts)
@@ -128,15 +136,56 @@ def _collect(db: sqlite3.Connection, bounds: Bounds, refund_mark: float, confirm
     )
 
 
+def _looks(db: sqlite3.Connection, span: tuple[int, int], names: Mapping[int, str], bounds: Bounds, now: float) -> Iterator[_Written]:
+    first, last = span
+    try:
+        changes = _look(db, span, names, bounds, now)
+    except _TooMany:
+        middle = (first + last) // 2
+        yield from _looks(db, (first, middle), names, bounds, now)
+        yield from _looks(db, (middle + 1, last), names, bounds, now)
+    else:
+        yield changes
+
+
 def _look(db: sqlite3.Connection, span: tuple[int, int], names: Mapping[int, str], bounds: Bounds, now: float) -> _Written:
     due, mails, unsettled = _refunds(db, span), _mails(db, span, names), _unsettled(db, span)
+    refused = set(db.execute(_REFUSED, span))
     changes = _Written()
-    for place, key in db.execute("SELECT place, key FROM work WHERE place BETWEEN ? AND ?", span):
+    for place, key in db.execute("SELECT place, key FROM work WHERE place BETWEEN ? AND ?", span).fetchall():
         refunds, sent = due.get(place, []), mails.get(place, [])
-        compared = compare(key, refunds, sent, bounds)
+        if len(refunds) + len(sent) > MOST:
+            changes.counts["told"] -= _leave(db, key, now)
+            continue
+        unread = (not refunds and (place, Side.REFUNDS) in refused) or (not sent and (place, Side.CONFIRMATIONS) in refused)
+        compared = compare(key, refunds, sent, bounds, unread)
         _note_states(refunds, sent, compared, changes)
         _note_claims(key, unsettled.get(place, []), compared.claims, changes, now)
     return changes
+
+
+def _leave(db: sqlite3.Connection, key: str, now: float) -> int:
+    """Too many records for one key: nothing new is said of them, but once that it is so. How many count as told no more."""
+    told = db.execute("UPDATE refunds SET state = ? WHERE key = ? AND state = ?", (AWAITED, key, TOLD)).rowcount
+    db.execute("UPDATE confirmations SET state = ? WHERE key = ? AND state = ? AND outcome = 'sent'", (UNDECIDED, key, FINE))
+    what = f"more than {MOST} records have one and the same number to be matched by; nothing is decided about them"
+    db.execute(
+        """
+        INSERT INTO faults (source, origin, line, what, mend, field, at)
+        SELECT source, name, 0, ?2, ?3, '', ?4 FROM (
+          SELECT o.source, o.name FROM refunds r JOIN origins o ON o.id = r.origin WHERE r.key = ?1
+          UNION ALL SELECT o.source, o.name FROM confirmations c JOIN origins o ON o.id = c.origin WHERE c.key = ?1 LIMIT 1)
+        WHERE NOT EXISTS (SELECT 1 FROM faults WHERE what = ?2)""",
+        (key, what, "let `columns` name what differs from refund to refund", now),
+    )
+    return told
+
+
+def _within(found: list[Any], read: int) -> bool:
+    """Of a key with too many it is enough to know that."""
+    if read > RECORDS:
+        raise _TooMany
+    return len(found) <= MOST
 
 
 def _refunds(db: sqlite3.Connection, span: tuple[int, int]) -> Mapping[int, list[Due]]:
@@ -148,7 +197,11 @@ def _refunds(db: sqlite3.Connection, span: tuple[int, int]) -> Mapping[int, list
         for ident, recipient in db.execute(_OTHER_RECIPIENTS, span):
             recipients[ident].add(recipient)
     found = defaultdict[int, list[Due]](list)
+    read = 0
     for place, *row in db.execute(_REFUNDS, span):
+        if not _within(found[place], read):
+            continue
+        read += 1
         ident, _, amount, currency, _, recipient, *_ = row
         said = frozenset({(amount, currency), *amounts.get(ident, ())})
         known = frozenset(({recipient} if recipient else set()) | recipients.get(ident, set()))
@@ -158,7 +211,11 @@ def _refunds(db: sqlite3.Connection, span: tuple[int, int]) -> Mapping[int, list
 
 def _mails(db: sqlite3.Connection, span: tuple[int, int], names: Mapping[int, str]) -> Mapping[int, list[Mail]]:
     found = defaultdict[int, list[Mail]](list)
+    read = 0
     for place, ident, source, *rest in db.execute(_MAILS, span):
+        if not _within(found[place], read):
+            continue
+        read += 1
         found[place].append(Mail(ident, names[source], *rest))
     return found
 

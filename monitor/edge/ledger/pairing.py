@@ -14,6 +14,9 @@ from monitor.edge.ledger.schema import ACCUSED, AWAITED, ELSEWHERE, FINE, MISSIN
 from monitor.edge.ledger.wording import nth, span
 from monitor.model.ledger import DifferenceKind, Outcome
 
+MOST = 500  # records of one key; of more nothing is decided
+SAME = 300.0  # seconds; what another source shows as sent so long after a rejection is another mail
+
 _UNSENT = {Outcome.FAILED.value: "its mail was rejected", Outcome.HELD.value: "its mail went to a holding mailbox"}
 
 
@@ -83,7 +86,11 @@ class Compared:
     claims: list[Claim] = field(default_factory=list)
 
 
-def compare(key: str, refunds: Sequence[Due], mails: Sequence[Mail], bounds: Bounds) -> Compared:
+def compare(key: str, refunds: Sequence[Due], mails: Sequence[Mail], bounds: Bounds, refused: bool = False) -> Compared:
+    """`refused`: the side without a record has a row of this key that could not be taken: then nobody is accused."""
+    if refused:
+        settled = {one.id: AWAITED if one.reversed_at is None else SETTLED for one in refunds}
+        return Compared(settled, {mail.id: UNDECIDED if mail.outcome == Outcome.SENT else FINE for mail in mails})
     due = sorted(refunds, key=lambda one: (one.reversed_at is not None, one.at, one.number))
     compared = Compared(mails={mail.id: FINE for mail in mails})
     sides: dict[str, list[Mail]] = {}
@@ -120,15 +127,18 @@ def _left_over(pairings: Iterable[_Pairing]) -> Iterable[Claim]:
     return [claim for claims in by_kind.values() for claim in claims]
 
 
-def _judge_refunds(due: Iterable[Due], pairings: Iterable[_Pairing], unsent: Sequence[Mail], bounds: Bounds, compared: Compared) -> None:
+def _judge_refunds(due: Iterable[Due], pairings: Sequence[_Pairing], unsent: Sequence[Mail], bounds: Bounds, compared: Compared) -> None:
     told: set[int] = set()
     perhaps: set[int] = set()  # told, but the source does not know whom
     elsewhere: set[int] = set()
+    sent = [mail for pairing in pairings for mail in pairing.mails]
+    paired = {(refund.id, mail.source) for pairing in pairings for refund, mail, _ in pairing.pairs}
     for refund, mail, kind in (pair for pairing in pairings for pair in pairing.pairs):
         known = mail.recipient and refund.recipients
         (elsewhere if kind is DifferenceKind.RECIPIENT else told if known else perhaps).add(refund.id)
     for refund in due:
-        if refund.id in told or (refund.id in perhaps and refund.id not in elsewhere):
+        lost = any(_lost(refund, mail, sent) for mail in unsent if (refund.id, mail.source) not in paired)
+        if not lost and (refund.id in told or (refund.id in perhaps and refund.id not in elsewhere)):
             state = TOLD
         elif refund.id in elsewhere:
             state = ELSEWHERE
@@ -140,6 +150,15 @@ def _judge_refunds(due: Iterable[Due], pairings: Iterable[_Pairing], unsent: Seq
         else:
             state = AWAITED
         compared.refunds[refund.id] = state
+
+
+def _lost(refund: Due, unsent: Mail, sent: Iterable[Mail]) -> bool:
+    """A source that saw the mail fail knows more than another one that saw a copy of it leave; a later mail is another one."""
+    return _of(refund, unsent) and not any(_of(refund, mail) and mail.at > unsent.at + SAME for mail in sent)
+
+
+def _of(refund: Due, mail: Mail) -> bool:
+    return _fits(refund, mail) and (mail.amount is None or _exact(refund, mail))
 
 
 def _missing(refund: Due, unsent: Sequence[Mail]) -> Claim:
@@ -156,6 +175,7 @@ class _Pairing:
     def __init__(self, key: str, due: Sequence[Due], mails: Sequence[Mail], bounds: Bounds, states: dict[int, int]) -> None:
         self.pairs: list[tuple[Due, Mail, DifferenceKind | None]] = []
         self.left_over: list[Claim] = []
+        self.mails = tuple(mails)
         self._due, self._mails = list(due), list(mails)
         self._bounds = bounds
         self._everyone = frozenset[bytes]().union(*(refund.recipients for refund in due))
@@ -175,16 +195,19 @@ class _Pairing:
             self._leave(mail, due, decidable[mail.id], states)
 
     def _exact(self, fits: _Test) -> None:
-        self._pair(lambda refund, mail: fits(refund, mail) and _exact(refund, mail))
+        said = {mail.amount for mail in self._mails}
+        due = [refund for refund in self._due if any(amount in said for amount, _ in refund.amounts)]
+        self._pair(due, lambda refund, mail: _exact(refund, mail) and fits(refund, mail))
 
     def _of_unknown_amount(self, fits: _Test) -> None:
-        self._pair(lambda refund, mail: mail.amount is None and fits(refund, mail))
+        if any(mail.amount is None for mail in self._mails):
+            self._pair(self._due, lambda refund, mail: mail.amount is None and fits(refund, mail))
 
     def _differing(self, fits: _Test, decidable: Mapping[int, bool]) -> None:
-        self._pair(lambda refund, mail: decidable[mail.id] and fits(refund, mail), differing=True)
+        self._pair(self._due, lambda refund, mail: decidable[mail.id] and fits(refund, mail), differing=True)
 
-    def _pair(self, test: _Test, differing: bool = False) -> None:
-        for refund in tuple(self._due):
+    def _pair(self, due: Sequence[Due], test: _Test, differing: bool = False) -> None:
+        for refund in tuple(due):
             if not self._mails:
                 return
             mail = next((one for one in self._mails if self._may_tell(refund, one) and test(refund, one)), None)

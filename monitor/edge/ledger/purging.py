@@ -6,11 +6,12 @@ Of old records those stay that take part in a difference that stands, with all o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from monitor.edge.ledger.schema import SLOT, TOLD, meta, remember, transaction
+from monitor.edge.ledger.schema import DAY, SLOT, TOLD, meta, remember, transaction
 from monitor.model.ledger import Purged
+from monitor.ports import LedgerUnreadable
 
 STEP = 20_000  # records in one transaction
 PAGES = 2_000  # given back in one step
@@ -24,6 +25,7 @@ _OLD = """
     ORDER BY t.id LIMIT ?3"""
 _SIDES = {"refunds": ("other_recipients", "other_amounts"), "confirmations": ("disputed_amounts",)}
 _OF = {"refunds": "refund", "confirmations": "confirmation"}
+_MARKS = {"refunds": "refund_mark", "confirmations": "confirmation_mark"}  # see schema
 
 
 def older(db: sqlite3.Connection, before: float) -> Iterator[Purged]:
@@ -32,6 +34,9 @@ def older(db: sqlite3.Connection, before: float) -> Iterator[Purged]:
         remember(db, forgotten=max(before, meta(db, "forgotten") or before))
         gone = db.execute("DELETE FROM differences WHERE settled IS NOT NULL AND at < ?", (before,)).rowcount
         db.execute("DELETE FROM volumes WHERE slot < CAST(? / ? AS INTEGER)", (before, SLOT))
+        db.execute("DELETE FROM days WHERE day < CAST(? / ? AS INTEGER)", (before, DAY))
+        db.execute("DELETE FROM faults WHERE at < ?", (before,))
+        db.execute("DELETE FROM refused WHERE at < ?", (before,))
     yield Purged(0, 0, gone)
     for table in _SIDES:
         last = 0
@@ -51,23 +56,29 @@ def _delete(db: sqlite3.Connection, table: str, last: int, before: float) -> tup
     for other in _SIDES[table]:
         db.executemany(f"DELETE FROM {other} WHERE {_OF[table]} = ?", ids)  # noqa: S608 - names of ours
     db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)  # noqa: S608
+    _lower(db, table)
     return (ids[-1][0] if ids else last), len(ids)
 
 
+def _lower(db: sqlite3.Connection, table: str) -> None:
+    """The ids above the newest one that is left are given again, perhaps before the purge is over: those are not compared yet."""
+    newest = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]  # noqa: S608 - names of ours
+    if (meta(db, _MARKS[table]) or 0) > newest:
+        remember(db, **{_MARKS[table]: newest})
+
+
 def _recount(db: sqlite3.Connection) -> None:
-    marks = {}
-    for table, mark in (("refunds", "refund_mark"), ("confirmations", "confirmation_mark")):
-        newest = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]  # noqa: S608
-        marks[mark] = min(meta(db, mark) or 0, newest)  # the ids above it are given again
-        counted = db.execute(f"SELECT count(*) FROM {table} WHERE id <= ?", (marks[mark],)).fetchone()[0]  # noqa: S608
-        remember(db, **{table: counted, mark: marks[mark]})
-    told = db.execute("SELECT count(*) FROM refunds WHERE state = ? AND id <= ?", (TOLD, marks["refund_mark"])).fetchone()[0]
+    for table, mark in _MARKS.items():
+        counted = db.execute(f"SELECT count(*) FROM {table} WHERE id <= ?", (meta(db, mark) or 0,)).fetchone()[0]  # noqa: S608
+        remember(db, **{table: counted})
+    told = db.execute("SELECT count(*) FROM refunds WHERE state = ? AND id <= ?", (TOLD, meta(db, _MARKS["refunds"]) or 0)).fetchone()[0]
     remember(db, told=told)
     db.execute("DELETE FROM origins WHERE id NOT IN (SELECT origin FROM refunds) AND id NOT IN (SELECT origin FROM confirmations)")
 
 
 def person(db: sqlite3.Connection, recipient: bytes) -> Purged:
-    """Every trace of one recipient: records and differences stay, and nobody is named in them."""
+    """Every trace of one recipient: records and differences stay, and nobody is named in them. Faults go, because they repeat what rows
+    said; what readers remember of the recipient goes, or it would come back with the next line."""
     with transaction(db):
         refunds = {row[0] for row in db.execute("SELECT id FROM refunds WHERE recipient = ?", (recipient,))}
         refunds |= {row[0] for row in db.execute("SELECT refund FROM other_recipients WHERE recipient = ?", (recipient,))}
@@ -75,6 +86,9 @@ def person(db: sqlite3.Connection, recipient: bytes) -> Purged:
         db.execute("DELETE FROM other_recipients WHERE recipient = ?", (recipient,))
         mails = db.execute("UPDATE confirmations SET recipient = x'', provider = '' WHERE recipient = ?", (recipient,)).rowcount
         named = db.execute("UPDATE differences SET customer = x'', provider = '' WHERE customer = ?", (recipient,)).rowcount
+        spelt = recipient.hex()
+        db.execute("UPDATE sources SET memory = replace(memory, ?1, '') WHERE instr(memory, ?1)", (spelt,))
+        db.execute("DELETE FROM faults")
     return Purged(len(refunds), mails, named)
 
 
@@ -90,11 +104,16 @@ def everything(db: sqlite3.Connection, mark: str) -> None:
 
 
 def overwrite(db: sqlite3.Connection, path: Path, recipient: bytes) -> None:
-    """Make sure that the bytes are in no file any more: what moved from page to page may have left a copy behind."""
+    """Make sure that the bytes are in no file any more: what moved from page to page may have left a copy behind. Raises LedgerUnreadable
+    where somebody who reads the file keeps an old state of it alive."""
     _checkpoint(db)
     if _found(path, recipient):
         db.execute("VACUUM")
         _checkpoint(db)
+        if _found(path, recipient):
+            raise LedgerUnreadable(
+                f"{path}: another process reads the file, and what was forgotten is still in it; end it, and purge again"
+            )
 
 
 def _shrink(db: sqlite3.Connection) -> Iterator[Purged]:
@@ -111,11 +130,20 @@ def _checkpoint(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _found(path: Path, needle: bytes) -> bool:
+def _found(path: Path, recipient: bytes) -> bool:
+    """In the file or in its write-ahead log, as bytes or spelt out, as readers remember it."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    needles = (recipient, recipient.hex().encode())
+    return any(_within(file, needles) for file in files if file.exists())
+
+
+def _within(path: Path, needles: Sequence[bytes]) -> bool:
+    longest = max(map(len, needles))
     tail = b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            if needle in tail + block:
+            window = tail + block
+            if any(needle in window for needle in needles):
                 return True
-            tail = block[1 - len(needle) :]
+            tail = window[1 - longest :]
     return False

@@ -15,6 +15,7 @@ VERSION = 1  # raised only when an older image could misread the file
 CACHE = 65_536  # KiB of pages in memory at most
 CACHE_ONCE = 196_608  # of a store that is gone with its process, which does nothing else meanwhile
 SLOT = 300  # seconds; volumes are kept by so much
+DAY = 86_400  # seconds
 
 # states of refunds
 AWAITED = 0  # no confirmation yet, and not missing yet
@@ -36,7 +37,8 @@ CREATE TABLE sources (
 CREATE TABLE origins (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (source, name));
 CREATE TABLE faults (
   id INTEGER PRIMARY KEY, source INTEGER NOT NULL, origin TEXT NOT NULL, line INTEGER NOT NULL, what TEXT NOT NULL, mend TEXT NOT NULL,
-  field TEXT NOT NULL);
+  field TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE days (source INTEGER NOT NULL, day INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (source, day)) WITHOUT ROWID;
 
 CREATE TABLE refunds (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, number TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, at REAL NOT NULL,
@@ -58,6 +60,7 @@ CREATE TABLE disputed_amounts (
   confirmation INTEGER NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (confirmation, amount, currency)
   ) WITHOUT ROWID;
 
+CREATE TABLE refused (key TEXT NOT NULL, side TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, side)) WITHOUT ROWID;
 CREATE TABLE changed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE differences (
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, refund INTEGER, confirmation INTEGER, source TEXT,

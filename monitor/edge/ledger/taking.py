@@ -7,16 +7,21 @@ the first one stay.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
+from math import inf
 from typing import cast
 
-from monitor.edge.ledger.schema import SLOT
+from monitor.edge.ledger.schema import DAY, SLOT
 from monitor.edge.ledger.wording import conflict
 from monitor.model.ledger import MOST_EXAMPLES, Confirmation, Outcome, Refund, RowFault, Side, Taken, Taking
 
+MOST_REFUSED = 100_000  # keys of rows that could not be taken, the latest
 AT_ONCE = 500  # records in one statement: half of the time of one by one is spent between two statements
+_ADDRESS = re.compile(r"[^\s/@]{1,64}@[^\s/@]{1,255}")
 
 _INSERT = {
     Side.REFUNDS: "INSERT OR IGNORE INTO refunds"
@@ -70,6 +75,7 @@ _ONCE = """
 
 def take(db: sqlite3.Connection, taking: Taking) -> Taken:
     """Within a transaction of the caller's. Raises sqlite3.Error."""
+    taking = replace(taking, origin=_shown(taking.origin))
     source, several = _source(db, taking)
     origin = _origin(db, source, taking.origin)
     before = db.execute(_NEWEST[taking.side]).fetchone()[0]
@@ -81,6 +87,7 @@ def take(db: sqlite3.Connection, taking: Taking) -> Taken:
     if new:
         _count(db, taking.side, before, several)
     _note(db, source, taking, new, conflicts)
+    _note_refused(db, taking)
     return Taken(new, len(taking.records) - new - changed - len(conflicts), changed, tuple(conflicts))
 
 
@@ -227,12 +234,15 @@ def _count(db: sqlite3.Connection, side: Side, before: int, several: bool) -> No
 
 
 def _note(db: sqlite3.Connection, source: int, taking: Taking, new: int, conflicts: Sequence[RowFault]) -> None:
+    """A time until when it was read that has not come yet was said by a clock that was wrong: it does not stay."""
     times = [row.at for row in taking.records]
     faults = (*taking.faults, *conflicts)
+    _note_days(db, source, times)
     db.execute(
         """
         UPDATE sources SET first_read = min(first_read, :at), last_read = max(last_read, :at),
-          read_until = coalesce(max(read_until, :until), read_until, :until),
+          read_until = CASE WHEN read_until > :at THEN coalesce(:until, read_until)
+            ELSE coalesce(max(read_until, :until), read_until, :until) END,
           earliest = coalesce(min(earliest, :earliest), earliest, :earliest), latest = coalesce(max(latest, :latest), latest, :latest),
           records = records + :new, refused = refused + :refused, dropped = dropped + :dropped
         WHERE id = :source""",
@@ -251,10 +261,52 @@ def _note(db: sqlite3.Connection, source: int, taking: Taking, new: int, conflic
         db.execute("UPDATE sources SET position = ?, memory = ? WHERE id = ?", (taking.position, taking.memory, source))
     if faults:
         db.executemany(
-            "INSERT INTO faults (source, origin, line, what, mend, field) VALUES (?, ?, ?, ?, ?, ?)",
-            [(source, taking.origin, one.line, one.what, one.mend, one.column) for one in faults[-MOST_EXAMPLES:]],
+            "INSERT INTO faults (source, origin, line, what, mend, field, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (source, taking.origin, one.line, _clean(one.what), _clean(one.mend), _clean(one.column), taking.at)
+                for one in faults[-MOST_EXAMPLES:]
+            ],
         )
         db.execute(
             "DELETE FROM faults WHERE source = ?1 AND id <= (SELECT id FROM faults WHERE source = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
             (source, MOST_EXAMPLES),
         )
+
+
+def _note_refused(db: sqlite3.Connection, taking: Taking) -> None:
+    """There is such a row, whatever it says: while nothing else of its side is known, it keeps the other side from being accused."""
+    keys = {_clean(fault.key) for fault in taking.faults if fault.key}
+    if not keys:
+        return
+    db.executemany(
+        "INSERT INTO refused VALUES (?1, ?2, ?3) ON CONFLICT (key, side) DO UPDATE SET at = max(at, ?3)",
+        [(key, taking.side.value, taking.at) for key in sorted(keys)],
+    )
+    db.executemany("INSERT OR IGNORE INTO changed VALUES (?)", [(key,) for key in sorted(keys)])
+    db.execute(
+        "DELETE FROM refused WHERE (SELECT count(*) FROM refused) > ?1 AND (key, side) NOT IN"
+        " (SELECT key, side FROM refused ORDER BY at DESC, key, side LIMIT ?1)",
+        (MOST_REFUSED,),
+    )
+
+
+def _note_days(db: sqlite3.Connection, source: int, times: Sequence[float]) -> None:
+    first: dict[int, float] = {}
+    for at in times:
+        day = int(at // DAY)
+        if at < first.get(day, inf):
+            first[day] = at
+    db.executemany(
+        "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT (source, day) DO UPDATE SET at = min(at, excluded.at)",
+        [(source, day, at) for day, at in first.items()],
+    )
+
+
+def _clean(text: str) -> str:
+    """Bytes that were no UTF-8 stand in it as lone surrogates, which no table takes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(origin: str) -> str:
+    """A file that is named after a customer names nobody here."""
+    return _ADDRESS.sub("***", _clean(origin))

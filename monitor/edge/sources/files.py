@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from monitor.edge.reply import clean
@@ -20,9 +21,10 @@ from monitor.edge.sources.formats import nothing
 from monitor.edge.sources.places import HEAD, Place, Places, fresh, parse
 from monitor.edge.sources.worker import Worker
 from monitor.model.ledger import Portion, RowFault
-from monitor.model.sources import FilesSource, PostfixSource
+from monitor.model.sources import Complete, FilesSource, PostfixSource
 from monitor.ports import Clock, SourceError
 
+SETTLED = 60.0  # seconds without a change after which an export counts as written
 CLOSING = 1.0  # seconds that close() waits for a read that was given up
 _MEND_LOST = "let the pattern match rotated files too, so that no row is lost"
 
@@ -36,7 +38,7 @@ class _Round:
 
     began: float
     places: Places
-    files: Mapping[str, Found]
+    files: Mapping[str, Found]  # in the order in which they are read
     todo: deque[Found]
     gone: deque[tuple[str, RowFault]]
     position: str = ""
@@ -57,9 +59,9 @@ class FileSource:
         self._open: Following | None = None
 
     async def read(self, position: str, deadline: float) -> Portion:
-        half = self._clock.now().mono + deadline / 2
+        began = self._clock.now().mono
         try:
-            return await self._worker.call(lambda: self._read(position, lambda: self._clock.now().mono < half), deadline)
+            return await self._worker.call(lambda: self._read(position, began, deadline), deadline)
         except TimeoutError:
             what = f"{clean(self._source.pattern)} could not be read within {deadline:g} s"
             raise SourceError(what, "look at the disk or the share") from None
@@ -76,11 +78,17 @@ class FileSource:
 
     # --- in the thread ------------------------------------------------------------------------------------------------------------
 
-    def _read(self, position: str, goes_on: Callable[[], bool]) -> Portion:
+    def _read(self, position: str, began: float, deadline: float) -> Portion:
+        def looks_on() -> bool:
+            return self._clock.now().mono < began + deadline
+
+        def goes_on() -> bool:
+            return self._clock.now().mono < began + deadline / 2
+
         now = self._round
         if now is None or now.position != position:
             self._leave()
-            now = self._round = self._begin(position)
+            now = self._round = self._begin(position, looks_on)
         try:
             portion = self._portion(now, goes_on)
         except BaseException:
@@ -92,9 +100,9 @@ class FileSource:
             self._leave()
         return portion
 
-    def _begin(self, position: str) -> _Round:
+    def _begin(self, position: str, looks_on: Callable[[], bool]) -> _Round:
         began = self._clock.now().utc
-        listed, places = find(self._source.pattern), parse(position)
+        listed, places = find(self._source.pattern, looks_on), parse(position)
         files = {found.path: found for found in listed}
         known, gone = places.matched(listed)
         kept = {path: replace(place, path=path) for path, place in known.items()}
@@ -155,6 +163,8 @@ class FileSource:
 
     def _ended(self, now: _Round) -> float | None:
         self._before, self._waiting = now.began, now.waiting
+        if isinstance(self._source, FilesSource) and self._source.complete is Complete.WRITTEN:
+            return None if now.crowded else _written(now)
         times = [since for _, since in now.waiting.values()]
         if now.crowded or None in times:
             return None
@@ -168,6 +178,13 @@ class FileSource:
         if self._open:
             self._open.close()
             self._open = None
+
+
+def _written(now: _Round) -> float | None:
+    """When the newest file was written that has settled and that no unfinished one is older than."""
+    finished = takewhile(lambda found: found.identity not in now.waiting, now.files.values())
+    times = (found.changed / 1e9 for found in finished)
+    return max((time for time in times if time <= now.began - SETTLED), default=None)
 
 
 def _lost(place: Place, other: Found | None) -> RowFault | None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import glob
 import os
+import re
 import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from monitor.edge.reply import clean
 from monitor.ports import SourceError
 
 MOST_FILES = 100_000  # that one pattern may match
+MOST_ENTRIES = 1_000_000  # names in directories that are looked at for one pattern
+_MEND_MANY = "move old ones away, or narrow the pattern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,14 @@ class Found:
         return self.changed, self.path
 
 
-def find(pattern: str) -> tuple[Found, ...]:
+def find(pattern: str, goes_on: Callable[[], bool]) -> tuple[Found, ...]:
     """In the order in which they are read; each file once, however many names it has. `pattern`: a file, a directory (every file in it that
-    is not hidden), or either with *, ? and [ ]; ** goes down directories. Raises SourceError when one cannot be looked at, and when nothing
-    matches: that says nothing about what there is."""
+    is not hidden), or either with *, ? and [ ]; ** goes down directories, but not through links to them. `goes_on`: whether there is time
+    left. Raises SourceError when one cannot be looked at, and when nothing matches: that says nothing about what there is; TimeoutError."""
     found: dict[tuple[int, int], Found] = {}
-    for path in _paths(pattern):
+    for path in _paths(pattern, goes_on):
+        if not goes_on():
+            raise TimeoutError
         try:
             seen = Path(path).stat()
         except FileNotFoundError:  # it went meanwhile, or is a link to nothing
@@ -59,29 +65,80 @@ def find(pattern: str) -> tuple[Found, ...]:
     return tuple(sorted(found.values(), key=lambda one: one.order))
 
 
-def _paths(pattern: str) -> list[str]:
+def _paths(pattern: str, goes_on: Callable[[], bool]) -> list[str]:
     if Path(pattern).is_file():
         return [pattern]
-    if Path(pattern).is_dir():
-        pattern = str(Path(glob.escape(pattern)) / "*")
-    _look_into(_fixed(pattern))
-    paths = list(islice(glob.iglob(pattern, recursive=True), MOST_FILES + 1))  # noqa: PTH207 - pathlib's takes hidden files too
-    if len(paths) > MOST_FILES:
-        raise SourceError(
-            f"more than {MOST_FILES} files match {clean(pattern)}", "move old ones away, or narrow the pattern", transient=False
-        )
-    return sorted(paths)
-
-
-def _fixed(pattern: str) -> Path:
-    """The directory above the first name that is a pattern."""
     parts = Path(pattern).parts
     fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return Path(*parts[:fixed]) if fixed else Path()
+    directory, names = Path(*parts[:fixed]), parts[fixed:]
+    if Path(pattern).is_dir():
+        directory, names = Path(pattern), ("*",)
+    _look_into(directory)
+    found: set[str] = set()
+    for path in _Looking(pattern, goes_on).below(str(directory), names):
+        found.add(path)
+        if len(found) > MOST_FILES:
+            raise SourceError(f"more than {MOST_FILES} files match {clean(pattern)}", _MEND_MANY, transient=False)
+    return sorted(found)
+
+
+@dataclass(slots=True)
+class _Looking:
+    """Through directories, within a bound of names and of time. As with glob, * takes no hidden names, and what may not be entered is
+    passed over."""
+
+    pattern: str
+    goes_on: Callable[[], bool]
+    seen: int = 0
+
+    def below(self, directory: str, names: Sequence[str]) -> Iterator[str]:
+        """What matches `names`, one for each level."""
+        todo = [(directory, names)]
+        while todo:
+            directory, names = todo.pop()
+            first, rest = names[0], names[1:]
+            deep = first == "**"
+            if deep:
+                todo.append((directory, rest or ("*",)))
+            for entry in self._entries(directory, "*" if deep else first):
+                if not deep and not rest:
+                    yield entry.path
+                elif _is_directory(entry, through_links=not deep):
+                    todo.append((entry.path, names if deep else rest))
+
+    def _entries(self, directory: str, name: str) -> list[os.DirEntry[str]]:
+        matches = re.compile(fnmatch.translate(name)).match
+        found: list[os.DirEntry[str]] = []
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    self._count()
+                    if matches(entry.name) and (name.startswith(".") or not entry.name.startswith(".")):
+                        found.append(entry)
+        except TimeoutError:
+            raise
+        except OSError:
+            return []
+        return found
+
+    def _count(self) -> None:
+        self.seen += 1
+        if self.seen > MOST_ENTRIES:
+            what = f"more than {MOST_ENTRIES} names were looked at for {clean(self.pattern)}"
+            raise SourceError(what, _MEND_MANY, transient=False)
+        if not self.goes_on():
+            raise TimeoutError
+
+
+def _is_directory(entry: os.DirEntry[str], through_links: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=through_links)
+    except OSError:  # a link to itself
+        return False
 
 
 def _look_into(directory: Path) -> None:
-    """Globbing keeps quiet about what it may not enter."""
+    """What stands above the pattern must be there."""
     try:
         with os.scandir(directory):
             pass

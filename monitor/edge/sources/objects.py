@@ -81,7 +81,11 @@ class _Gathering:
             self.names = tuple(self.columns)
         row: list[object] = [*map(value.get, self.names)]
         if not _SCALARS.issuperset(map(type, row)):
-            row = [_plain(one) for one in row]
+            try:
+                row = [_plain(one) for one in row]
+            except RecursionError as error:  # it was not too deep to be read
+                self.refuse(_words(error), line)
+                return True
             if unfit := next((one for one in row if isinstance(one, _Unfit)), None):
                 self.refuse(unfit.why, line)
                 return True

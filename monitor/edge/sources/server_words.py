@@ -65,13 +65,19 @@ _WORDS: tuple[tuple[str, bool, str], ...] = (
     ("incomplete input", False, _QUERY),
     ("unrecognized token", False, _QUERY),
 )
+# whose words hold values of rows: bad values (SQLSTATE class 22) and broken constraints (23)
+_VALUE_STATES = ("22", "23")
+_VALUE_NUMBERS = frozenset({1062, 1264, 1265, 1292, 1366, 1367, 1411, 1525, 1690})
+_VALUE_KINDS = frozenset({"DataError", "IntegrityError"})  # PEP 249
+_VALUE_WORDS = "could not decode"  # SQLite
+_VALUES = re.compile(r"([\"'`(\u00bb\u00ab\u201e\u201c\u2018])(?:.*([\"'`)\u00bb\u00ab\u201c\u201d\u2019])|.*)")
 _UNKNOWN_DATABASE = re.compile(r'database "[^"]*" does not exist')
 _ADDRESS = re.compile(r"[^\s@<>\"'()]{1,200}@(?=[^\s@<>\"'()])")
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    detail: str  # what the server said, on one line, without secrets and addresses
+    detail: str  # what the server said, on one line, without secrets, addresses and values of rows
     transient: bool
     mend: str
 
@@ -80,9 +86,19 @@ def meaning(error: BaseException, hidden: tuple[str, ...]) -> Meaning:
     """Of a driver's error. `hidden`: what must not be repeated. Of several lines the first is shown: the others repeat the query."""
     number, text = _parts(error)
     first = next((line for line in text.splitlines() if line.strip()), "") or type(error).__name__
+    if _holds_values(error, number, text):
+        first = _VALUES.sub(lambda found: f"{found[1]}***{found[2] or ''}", first, count=1)
     shown = _ADDRESS.sub("***@", clean(first, shapes(*hidden), MAX_WORDS))
     transient, mend = _judged(str(getattr(error, "sqlstate", None) or ""), number, text)
     return Meaning(shown, transient, mend)
+
+
+def _holds_values(error: BaseException, number: int, text: str) -> bool:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    state = str(getattr(error, "sqlstate", None) or "")
+    return bool(
+        state.startswith(_VALUE_STATES) or number in _VALUE_NUMBERS or kinds & _VALUE_KINDS or text.lower().startswith(_VALUE_WORDS)
+    )
 
 
 def _parts(error: BaseException) -> tuple[int, str]:

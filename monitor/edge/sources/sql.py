@@ -41,6 +41,7 @@ _DRIVERS = {
     "sqlite": "sqlite",
 }
 _URL_MEND = "write postgresql://, mysql:// or sqlite:// in the secret of the url: postgresql://reader:PASSWORD@db.example.com/shop"
+_AT_MEND = "write an @ in the password as %40, and a / as %2F: postgresql://reader:PASS%40WORD@db.example.com/shop"
 _INSTALL = "install it: pip install 'mailcanary[sql]'"
 _T = TypeVar("_T")
 
@@ -319,8 +320,12 @@ class _Database:
         try:
             url = make_url(written)
         except (ArgumentError, ValueError):  # "from None": the exception may hold the url
-            raise SourceError(f"{self._source.url} is no url of a database", _URL_MEND, transient=False) from None
+            mend = _AT_MEND if written.count("@") > 1 else _URL_MEND
+            raise SourceError(f"{self._source.url} is no url of a database", mend, transient=False) from None
         driver = _DRIVERS.get(url.get_backend_name())
+        if driver != "sqlite" and written.count("@") > (url.username is not None):
+            # a part of the password may be taken for the host, and the host is shown
+            raise SourceError(f"{self._source.url} has an @ that does not end its password", _AT_MEND, transient=False)
         if driver is None or not url.database or url.database == ":memory:":
             raise SourceError(f"{self._source.url} names no database that is known here", _URL_MEND, transient=False)
         self._hidden = tuple({text for text in (written, url.password or "") if text})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,6 +22,7 @@ LINES = 100  # of one record
 WASTE = 4 * CHUNK  # characters that may be read twice in one portion because of wrong quotes
 
 _EMPTY = "".join(DELIMITERS) + ' "\r\n\ufeff'
+_NAMED = re.compile(r'\ufeff?"?sep=([^\w"\r\n])"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)  # the first line, as Excel writes it
 _LONGEST_LINE = 100_000  # characters that are looked at for a delimiter
 _MEND_WIDTH = "put quotes around fields that contain the delimiter"
 _MEND_QUOTE = 'close each quote, and write "" for a quote within quotes'
@@ -31,7 +33,8 @@ def table_cutter(head: bytes, delimiter: str, final: bool) -> TableCutter | None
     codec, mark = encoding_of(head)
     data = as_utf8(head[mark:], codec)
     text = decoded(data if final else data[: lines_end(data)])
-    found = _header(text, delimiter or _delimiter(text))
+    named = _NAMED.match(text)
+    found = _header(text, named.end() if named else 0, delimiter or (named[1] if named else ""))
     if not found.cells:
         if len(head) >= CHUNK:
             raise Uncuttable(
@@ -59,14 +62,16 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=lambda one: max(map(len, csv.reader([first[:_LONGEST_LINE]], delimiter=one)), default=0))
 
 
-def _header(text: str, delimiter: str) -> _Header:
-    """The first record that is not blank."""
+def _header(text: str, begin: int, delimiter: str) -> _Header:
+    """The first record that is not blank, behind a line that may name the delimiter and ends at `begin`."""
+    above, delimiter = int(begin > 0), delimiter or _delimiter(text)
     stream = io.StringIO(text, newline="")
+    stream.seek(begin)
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                return _Header(delimiter, row, stream.tell(), reader.line_num)
+                return _Header(delimiter, row, stream.tell(), above + reader.line_num)
     except csv.Error as error:
         return _Header(delimiter, [], wrong=_words(error))
     return _Header(delimiter, [])

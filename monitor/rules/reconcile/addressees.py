@@ -7,6 +7,7 @@ Workspace): a message about the message, which lists the recipients and has the 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,11 +15,12 @@ from monitor.rules import mime
 
 MOST = 100  # addresses of one mail that are looked at
 _MAX_FIELD = 16 * 1024
+_MAX_FIELDS = 32 * 1024  # characters of all fields that name whom it is to, and as many of those of its envelope
 
 _ENVELOPE_FIELDS = ("x-original-to", "x-envelope-to", "envelope-to", "delivered-to", "x-delivered-to", "x-rcpt-to", "x-forwarded-to")
 _QUOTED_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
-_GROUP = re.compile(r"[^<>,;:@]{0,200}:(?!//)")
+_GROUP = re.compile(r"(?:\A|(?<=[<>,;:@]))[^<>,;:@]{0,200}:(?!//)")
 _ADDRESS = re.compile(r"<([^<>\s]{1,320})>|([^\s<>(),;:\"@]{1,64}@[^\s<>(),;:\"@]{1,253})")
 _SENDER_LINE = re.compile(r"^Sender:", re.MULTILINE | re.IGNORECASE)
 _ID_LINE = re.compile(r"^Message-Id:", re.MULTILINE | re.IGNORECASE)
@@ -60,12 +62,21 @@ def addressees(headers: mime.Headers, own: str, reported: tuple[str, ...] = ()) 
     """Of a mail with these headers in the journal mailbox `own`; `reported`: the recipients of its journal report."""
     own = own.lower()
     field = "resent-to" if headers.first("resent-to") else "to"
-    to = [one for value in islice(headers.all(field), MOST) for one in addresses(value)]
-    shown = [one for value in islice(headers.all(*_ENVELOPE_FIELDS), MOST) for one in addresses(value)]
+    to = [one for value in _bounded(headers.all(field)) for one in addresses(value)]
+    shown = [one for value in _bounded(headers.all(*_ENVELOPE_FIELDS)) for one in addresses(value)]
     envelope = reported or tuple(dict.fromkeys(shown))
     return Addressees(
         tuple(one for one in dict.fromkeys(to) if one != own)[:MOST], tuple(one for one in envelope if one != own)[:MOST]
     )  # fmt: skip
+
+
+def _bounded(values: Iterable[str]) -> Iterator[str]:
+    left = _MAX_FIELDS
+    for value in islice(values, MOST):
+        yield value[:left]
+        left -= min(len(value), _MAX_FIELD)
+        if left <= 0:
+            return
 
 
 def addresses(value: str) -> list[str]:

@@ -13,6 +13,8 @@ from monitor.model.ledger import Slice
 
 HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
 
+QUARTER = 900.0
+TELLING = 20  # records in a week that tell how they are booked
 BLOCK = 50  # refunds in the smallest block that tells of the ratio
 BLOCKS = 3  # that it takes
 MOST_BLOCKS = 200
@@ -50,6 +52,21 @@ class Counts:
 
     def at(self, place: int) -> float:
         return self.start + place * self.width
+
+    def by_the_day(self) -> bool:
+        """Most of a side's records in the latest week bear a date and no time: they stand in the last second of their day, which ends a
+        quarter of an hour in every time zone there is. What runs by a clock begins one."""
+        return any(self._at_days_ends(sums) for sums in (self.refunds, self.confirmations))
+
+    def _at_days_ends(self, sums: Sequence[int]) -> bool:
+        day, first = self.steps(DAY), max(0, self.end - self.steps(WEEK))
+        ends = [place for place in range(first + 1, self.end + 1) if self.at(place) % QUARTER == 0]
+        fullest: dict[int, int] = {}
+        for place in ends:
+            number = (self.end - place) // day
+            fullest[number] = max(fullest.get(number, 0), sums[place] - sums[place - 1])
+        total = sums[self.end] - sums[first]
+        return total >= TELLING and sum(fullest.values()) * 2 > total
 
     def ratio(self) -> float | None:
         """Confirmations to a refund, the median of blocks that hold as many refunds each; None: too little was seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,12 +21,12 @@ CONFIRMATIONS = ("id", "refund", "order", "amount", "currency", "at", "recipient
 @dataclass(frozen=True, slots=True)
 class Header:
     """`cut`: a row with one None behind it -> the cells of the fields, in their order; None where the table has no such column.
-    `theirs`: field -> the name of its column, for faults."""
+    `theirs`: field -> the name of its column, for faults; `places`: field -> where it stands in a row, of those that are there."""
 
     cut: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     width: int
     theirs: Mapping[str, str]
-    there: frozenset[str]
+    places: Mapping[str, int]
 
 
 def header_of(table: Table, fields: Sequence[str], needed: Sequence[str], named: Mapping[str, str]) -> Header | RowFault:
@@ -41,14 +42,21 @@ def header_of(table: Table, fields: Sequence[str], needed: Sequence[str], named:
                 f"the column {quoted(theirs[field])} is there {len(found)} times", "leave one of them out, or give them two names"
             )
     missing = [field for field in needed if not places[field]]
-    strayed = [field for field in fields if field in named and not places[field] and _near(theirs[field], free)]
+    if any("\ud800" <= char <= "\udfff" for name in names for char in name) and any(not places.get(field) for field in (*needed, *named)):
+        return _fault("the header has bytes that are not UTF-8; no row was taken", "save the file as UTF-8")
+    folded = {name.lower(): name for name in free[:1_000] if not _DATUM.fullmatch(name)}
+    strayed = [field for field in fields if field in named and not places[field] and _near(theirs[field], folded)]
     if missing or strayed:
-        return _wrong(missing or strayed, theirs, names, free)
+        hoped = ["recipient"] if not places["recipient"] and "recipient" not in strayed else []
+        meant = _meant(missing or strayed, hoped, theirs, folded)
+        if not taken and not meant and any(_DATUM.fullmatch(name) for name in names):
+            return _fault("has no header line: its first line is a row", f"put the names of the columns above it, as {','.join(needed)}")
+        return _wrong(missing or strayed, meant, theirs, names)
     return Header(
         cut=itemgetter(*(found[0] if (found := places[field]) else -1 for field in fields)),
         width=len(names),
         theirs=theirs,
-        there=frozenset(field for field in fields if places[field]),
+        places={field: found[0] for field, found in places.items() if found},
     )
 
 
@@ -58,37 +66,59 @@ def _places(names: Sequence[str], column: str) -> list[int]:
     return exact or [place for place, name in enumerate(names) if name.lower() == column.strip().lower()]
 
 
-def _wrong(missing: Sequence[str], theirs: Mapping[str, str], names: Sequence[str], free: Sequence[str]) -> RowFault:
+def _wrong(missing: Sequence[str], meant: Mapping[str, str], theirs: Mapping[str, str], names: Sequence[str]) -> RowFault:
     lacks = ", ".join(quoted(theirs[field]) for field in missing)
     there = ", ".join(quoted(name) for name in names[:MOST_NAMED]) or "nothing"
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    near = {field: _near(theirs[field], free) for field in missing}
-    meant = ", ".join(f"{field}: {near[field] or f'THEIR NAME OF {field.upper()}'}" for field in missing)
-    mend = f"set `columns: {{{meant}}}`" + (", or `currency: EUR` for all" if "currency" in missing else "")
+    said = ", ".join(
+        f"{field}: {meant.get(field) or f'THEIR NAME OF {field.upper()}'}" for field in theirs if field in meant or field in missing
+    )
+    mend = f"set `columns: {{{said}}}`" + (", or `currency: EUR` for all" if "currency" in missing else "")
     return _fault(f"no column {lacks}; there are {there}{more}; no row was taken", mend)
 
 
-def _near(column: str, free: Sequence[str]) -> str:
-    folded = {name.lower(): name for name in free[:1_000]}
+def _meant(missing: Sequence[str], hoped: Sequence[str], theirs: Mapping[str, str], folded: Mapping[str, str]) -> dict[str, str]:
+    """Field -> the column that looks like it. `hoped`: fields without which it goes too; `folded`: name in lower case -> name, of columns
+    that are free. Each is proposed once: the refund's number comes last, for much bears its name."""
+    left, found = dict(folded), dict[str, str]()
+    for field in sorted((*missing, *hoped), key=_LAST.index):
+        name = _near(theirs[field], left) or _synonym(field, left)
+        if name:
+            del left[name.lower()]
+            found[field] = _written(name)
+    return found
+
+
+def _written(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else quoted(name)
+
+
+def _near(column: str, folded: Mapping[str, str]) -> str:
     near = get_close_matches(column.lower()[:100], folded, n=1, cutoff=0.75)
-    return folded[near[0]] if near else _synonym(column, folded)
+    return folded[near[0]] if near else ""
 
 
 def _synonym(field: str, folded: Mapping[str, str]) -> str:
     for word in _SYNONYMS.get(field, ()):
         for name in folded:
-            if word in name:
+            if word in name and (word not in _WHOLE or word == name):
                 return folded[name]
     return ""
 
 
+_LAST = ("at", "reversed_at", "amount", "currency", "recipient", "status", "outcome", "resend", "order", "refund", "id")
+_PLAIN = re.compile(r"\w[\w .-]{0,99}")
+# A cell of a row, no name: an amount, a time or an address.
+_DATUM = re.compile(r"[-+(]?[0-9][0-9., ]{0,30}\)?|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}(?:[T ].{0,30})?|[^@\s]{1,64}@[^@\s]{1,255}")
 _SYNONYMS: Mapping[str, Sequence[str]] = {
-    "refund": ("refund", "number", "reference", "id"),
-    "order": ("order",),
+    "refund": ("refund", "gutschrift", "erstattung", "number", "nummer", "reference", "id"),
+    "order": ("order", "bestell", "auftrag"),
     "amount": ("amount", "total", "value", "sum", "betrag", "montant"),
-    "currency": ("currency", "ccy", "curr"),
-    "at": ("processed", "created", "sent", "time", "date", "_at"),
+    "currency": ("currency", "ccy", "curr", "waehrung", "währung"),
+    "at": ("processed", "created", "sent", "gebucht", "datum", "time", "date", "_at"),
+    "recipient": ("e-mail", "email", "recipient", "empf", "kunde", "customer"),
 }
+_WHOLE = frozenset({"kunde", "customer"})  # their numbers and names are no addresses
 
 
 def _fault(what: str, mend: str) -> RowFault:

@@ -15,7 +15,7 @@ MOST_CURRENCIES = 4
 
 def worded(impact: Impact, symptom: Symptom, over: bool) -> str:
     """`over`: the incident is; then what was confirmed meanwhile counts as much as what is owed."""
-    first, second = _owed(impact, over), _wrong(impact, symptom)
+    first, second = _owed(impact, over), _wrong(impact)
     if symptom is Symptom.LEDGER_SPURIOUS:
         first, second = second, first
     said = "; ".join(part for part in (first, second) if part)
@@ -45,21 +45,25 @@ def _owed(impact: Impact, over: bool) -> str:
     of = f" of {counted(impact.customers, 'customer')}" if impact.customers else ""
     if over:
         refunds = f"{counted(impact.refunds, 'real refund')}{of} meanwhile"
-        return f"{refunds}: confirmed {impact.confirmed}, still owed {impact.owed}{owed}"
+        return f"{refunds}: confirmed {impact.confirmed}, still owed {impact.owed}{owed}{_awaited(impact)}"
     refunds = f"{counted(impact.refunds, 'real refund')}{of} since"
     if not impact.owed:
-        return f"{refunds}, all confirmed"
-    return f"{refunds}, {impact.owed} unconfirmed" + (f" ({amounts(impact.owed_money)} still owed)" if impact.owed_money else "")
+        return f"{refunds}, {impact.confirmed} confirmed{_awaited(impact)}" if impact.awaited else f"{refunds}, all confirmed"
+    money = f" ({amounts(impact.owed_money)} still owed)" if impact.owed_money else ""
+    return f"{refunds}, {impact.owed} unconfirmed{money}{_awaited(impact)}"
 
 
-def _wrong(impact: Impact, symptom: Symptom) -> str:
+def _awaited(impact: Impact) -> str:
+    if not impact.awaited:
+        return ""
+    money = f" ({amounts(impact.awaited_money)})" if impact.awaited_money else ""
+    return f", {impact.awaited} not due yet{money}"
+
+
+def _wrong(impact: Impact) -> str:
+    """In words that hold for every kind: mismatched and doubled ones are among them, whatever the incident is about."""
     if not impact.wrong:
         return ""
     money = f" ({amounts(impact.wrong_money)})" if impact.wrong_money else ""
-    if symptom is Symptom.LEDGER_SPURIOUS:
-        if not impact.wrong_customers:
-            return f"{counted(impact.wrong, 'confirmation')} of a refund that does not exist{money}"
-        people = counted(impact.wrong_customers, "person was", "people were")
-        return f"{people} told of a refund that does not exist{money}"
     to = f" to {counted(impact.wrong_customers, 'person', 'people')}" if impact.wrong_customers else ""
     return f"{counted(impact.wrong, 'confirmation')}{to} that should not have been sent so{money}"

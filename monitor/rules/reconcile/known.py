@@ -92,15 +92,17 @@ class Known:
 
     @classmethod
     def of(cls, policy: Policy, numbers: frozenset[str] = frozenset()) -> Known:
+        """A holding mailbox is never one for copies: a mail that lands there was held."""
         boxes = policy.mailboxes.values()
+        holding = frozenset(box.address.base for box in boxes if box.role is Role.HOLDING)
+        vias = [source.via for source in policy.ledger.sources.values()]
+        journals = frozenset(via.mailbox.address.base for via in vias if isinstance(via, MailboxSource))
         return cls(
             key=policy.ledger.key,
             match=policy.ledger.match,
             seeds=frozenset(box.address.base for box in boxes if box.role is Role.SEED),
-            holding=frozenset(box.address.base for box in boxes if box.role is Role.HOLDING),
-            journals=frozenset(
-                source.via.mailbox.address.base for source in policy.ledger.sources.values() if isinstance(source.via, MailboxSource)
-            ),
+            holding=holding,
+            journals=journals.union(policy.ledger.copies) - holding,
             providers={box.address.domain.name: box.provider for box in boxes if box.role is Role.SEED},
             keys=policy.keys,
             numbers=numbers,

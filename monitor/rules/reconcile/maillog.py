@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 MAX_LINE = 8 * 1024  # characters that are read of a line; syslog cuts far earlier
 AHEAD = 86_400.0  # seconds by which a line may be ahead of us
+_ASKEW = 60.0  # seconds by which the clock of a host may be wrong
 _YEARS = 8  # that are gone back for a 29th of February
 
 _LINE = re.compile(
@@ -62,20 +63,26 @@ def entry(line: str) -> Entry | None:
 
 def instant(stamp: str, zone: ZoneInfo, now: float) -> float | None:
     """Seconds since the epoch; None if there is no such time. A stamp without a year is the latest such time that is not more than AHEAD of
-    `now`: a log that is older than a year is dated wrongly. An hour that exists twice is taken as the earlier one."""
+    `now`: a log that is older than a year is dated wrongly. Of an hour that exists twice the later one, unless that is yet to come."""
     try:
         if iso := _ISO.fullmatch(stamp):
-            return _full(iso, zone)
+            return _full(iso, zone, now)
         return _yearless(stamp, zone, now)
     except (ValueError, OverflowError):
         return None
 
 
-def _full(found: re.Match[str], zone: ZoneInfo) -> float:
+def _full(found: re.Match[str], zone: ZoneInfo, now: float) -> float:
     year, month, day, hour, minute, second = (int(found[group]) for group in range(1, 7))
     tz = UTC if found[8] else zone if not found[9] else _offset(found[9], int(found[10]), int(found[11]))
     at = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=tz)  # a leap second is the one before
-    return at.timestamp() + float(f"0.{found[7] or 0}")
+    return _placed(at, now) + float(f"0.{found[7] or 0}")
+
+
+def _placed(at: datetime, now: float) -> float:
+    """The earlier of two times would accuse: it is longer ago."""
+    earlier, later = sorted(at.replace(fold=fold).timestamp() for fold in (0, 1))
+    return later if later <= now + _ASKEW else earlier
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +100,8 @@ def _yearless(stamp: str, zone: ZoneInfo, now: float) -> float | None:
     for year in range(this, this - _YEARS, -1):
         if month == 2 and day == 29 and (year % 4 or (year % 100 == 0 and year % 400)):
             continue
-        at = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone).timestamp() + float(found[6] or 0)
-        if at <= now + AHEAD:
-            return at
+        at = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone)
+        placed = _placed(at, now) + float(found[6] or 0)
+        if placed <= now + AHEAD:
+            return placed
     return None

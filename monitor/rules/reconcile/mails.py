@@ -9,7 +9,7 @@ no number or no amount, is a fault.
   part disagree, it is a fault: the customer saw one of the two.
 * Recipients are the addresses in To, one confirmation each, at most MOST_RECIPIENTS; those in Cc are not told. Where the copy shows its
   envelope, that wins: To who is in it was told; if nobody is, it was held where a holding mailbox of ours is in it, else it went to those
-  who are.
+  who are. Mailboxes that get a copy are told nothing: neither side of it counts them.
 * The time is that of Date where it is within a day of INTERNALDATE (RFC 3501 section 2.3.3), else INTERNALDATE.
 * The same Message-ID to the same recipient is the same confirmation; without one, the same content of the same second.
 """
@@ -36,7 +36,7 @@ MOST_RECIPIENTS = 5
 MAX_NUMBER = 200
 SKEW = 86_400.0  # seconds by which Date may differ from INTERNALDATE
 
-_ANSWERED = re.compile(r"(?:re|aw|antw|sv|vs|r|odp|fwd?|wg|tr|rv|i|doorst|vb|pd)(?:\[\d{1,3}\])?\s?:", re.IGNORECASE)
+ANSWERED = re.compile(r"(?:re|aw|antw|sv|vs|r|odp|fwd?|wg|tr|rv|i|doorst|vb|pd)(?:\[\d{1,3}\])?\s?:", re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^>", re.MULTILINE)
 _CENTS = re.compile(r"[.,][0-9]{2}[^0-9]{0,12}\Z")
 _OTHER_MARK = {".": ",", ",": "."}
@@ -118,7 +118,7 @@ def _said(copy: Copy, source: MailboxSource, match: Match, words: Anchors) -> _S
 
 def _is_answer(headers: mime.Headers, subject: str, texts: list[str]) -> bool:
     """By its subject, or because it quotes and names what it answers. Shops put their mails into threads, too: that alone is no answer."""
-    if _ANSWERED.match(subject):
+    if ANSWERED.match(subject):
         return True
     named = any(True for _ in headers.all("in-reply-to", "references"))
     return named and any(_QUOTED_LINE.search(text) for text in texts)
@@ -186,7 +186,9 @@ def _money(text: str, source: MailboxSource) -> tuple[int, str]:
 
 def _told(said: _Said, known: Known) -> list[tuple[str, Outcome]]:
     """Each recipient, and what became of the confirmation; "" where nobody knows whose it is."""
-    to, envelope = said.whom.to, said.whom.envelope
+    if said.whom.to and all(known.is_journal(one) for one in said.whom.to):
+        return []
+    to, envelope = ([one for one in some if not known.is_journal(one)] for some in (said.whom.to, said.whom.envelope))
     if len(to) > MOST_RECIPIENTS:
         raise _Unread(f"it is addressed to {len(to)} people", "a confirmation is for one; look at the mail")
     if not envelope:

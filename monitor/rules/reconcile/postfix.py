@@ -8,7 +8,8 @@ that deliver it. What is told apart:
 * A mail that is handed on to ourselves (a content filter that sends it back in, local forwarding: "queued as", "forwarded as" one of our
   own queue ids) counts where it goes from there. Its identity is Message-ID, recipient and outcome, so that it counts once: the same
   Message-ID to the same recipient twice is one confirmation.
-* A DSN that Postfix writes is no confirmation. A mail with Resent-Message-ID was sent again on purpose.
+* A DSN that Postfix writes is no confirmation, nor is an answer or a forwarded mail (by its subject), nor what another sender than the
+  source's own sent. A mail with Resent-Message-ID was sent again on purpose.
 
 The memory between two portions is what is known of the queue ids that are still in the queue: at most MOST_OPEN, the oldest are given up
 and said to be. It holds no address: digests and keyed hashes.
@@ -29,6 +30,7 @@ from monitor.model.sources import PostfixSource
 from monitor.rules import mime
 from monitor.rules.reconcile.known import Known
 from monitor.rules.reconcile.maillog import AHEAD, QUEUE_ID, Entry, entry, instant
+from monitor.rules.reconcile.mails import ANSWERED
 from monitor.rules.visible import normalise
 
 MOST_OPEN = 2_000  # queue ids
@@ -44,14 +46,14 @@ _SUBJECT_END = re.compile(r" from (?:local|[^\s\[\]]{0,255}\[[^\]]{0,100}\]);(?=
 _FOLDED = re.compile(r"\?=\?[? ]{1,8}=\?")  # two encoded-words: their line break is logged as a question mark
 _REFUSED = re.compile(r"(?:milter-)?(reject|discard): ")
 _NOT_YET = re.compile(r": 4\.\d{1,3}\.\d{1,3}(?: |$)")
-_ENVELOPE_TO = re.compile(r"; from=<[^<>]{0,320}> to=<([^<>]{0,320})>")
+_ENVELOPE = re.compile(r"; from=<([^<>]{0,320})> to=<([^<>]{0,320})>")
 _DELIVERY = re.compile(
     r"to=<(.{0,400}?)>, (?:orig_to=<(.{0,400}?)>, )?(?:[a-z_]+=[^=]{0,300}, ){0,8}status=([A-Za-z-]{1,20})(.*)", re.DOTALL
 )
 _HANDED_ON = re.compile(f"(?:queued|forwarded) as ({QUEUE_ID})(?![0-9A-Za-z])")
 _REPORT = re.compile(f"(?:sender|postmaster) (?:non-delivery|delivery status|delay) notification: ({QUEUE_ID})\\b")
 _EXPIRED = re.compile(r"from=<.{0,400}?>, status=(?:force-)?expired")
-_ACTIVE = re.compile(r"from=<.{0,400}?>, size=\d{1,12}, nrcpt=")
+_ACTIVE = re.compile(r"from=<(.{0,400}?)>, size=\d{1,12}, nrcpt=")
 _AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "retry", "discard"})
 
 
@@ -97,6 +99,7 @@ class _Reader:
         self._now = now
         self._zone = _zone(source.time_zone)
         self._pattern = re.compile(source.number)
+        self._sender = re.compile(source.sender)
         self._by_subject = source.within == "subject"
         self._stamp, self._instant = "", 0.0
 
@@ -128,8 +131,8 @@ class _Reader:
         if said := _MESSAGE_ID.match(found.text):
             self._identified(place, found.queue_id, said[2].strip().strip("<>").strip(), said[1] is not None, line)
         elif said := _SUBJECT.match(found.text):
-            if self._by_subject:
-                self._bears(place, found.queue_id, _subject(said[2]))
+            if self._by_subject and not ANSWERED.match(subject := _subject(said[2])):
+                self._bears(place, found.queue_id, subject)
             if said[1].lower() in ("reject", "discard"):
                 self._refused(place, found, line)
         elif _REFUSED.match(found.text):
@@ -139,7 +142,8 @@ class _Reader:
         if self.memory.messages >= 0:
             self._count_message(line)
         if not self._by_subject:
-            self._bears(place, queue_id, f"<{message_id}>")  # as it stands in the log, for whoever writes a pattern
+            for text in (message_id, f"<{message_id}>"):  # a pattern may be written for either
+                self._bears(place, queue_id, text)
         mail = self.memory.open.get(place)
         if mail is None and (resent or self._by_subject):
             mail = self._opened(place)
@@ -180,9 +184,9 @@ class _Reader:
 
     def _refused(self, place: str, found: Entry, line: int) -> None:
         mail = self.memory.open.get(place)
-        to = _ENVELOPE_TO.search(found.text)
-        if mail is not None and mail.number and to and not _NOT_YET.search(found.text):
-            self._tell(mail, place, found.stamp, to[1], to[1], Outcome.FAILED, line)
+        envelope = _ENVELOPE.search(found.text)
+        if mail is not None and envelope and self._is_ours(mail, envelope[1]) and not _NOT_YET.search(found.text):
+            self._tell(mail, place, found.stamp, envelope[2], envelope[2], Outcome.FAILED, line)
         self._forget(place)
 
     # --- what leaves it -------------------------------------------------------------------------------------------------------
@@ -198,8 +202,11 @@ class _Reader:
             for recipient, provider, probe in mail.pending.values():
                 self._record(mail, place, found.stamp, (bytes.fromhex(recipient), provider, probe), Outcome.FAILED, line)
             mail.pending.clear()
-        elif not mail.number and _ACTIVE.match(found.text):  # its header was read to the end
+        elif (active := _ACTIVE.match(found.text)) and not self._is_ours(mail, active[1]):  # its header was read to the end
             self._forget(place)
+
+    def _is_ours(self, mail: _Queued, sender: str) -> bool:
+        return bool(mail.number) and self._sender.search(sender) is not None
 
     def _delivery(self, found: Entry, line: int) -> None:
         place = f"{found.host}/{found.queue_id}"
@@ -208,7 +215,7 @@ class _Reader:
         if mail is None or said is None:
             return
         final, meant = said[1], said[2] or said[1]
-        if self._known.is_journal(final):
+        if self._known.is_journal(final) or self._known.is_journal(meant):
             return
         match said[3].lower():
             case "sent" if (on := _HANDED_ON.search(said[4])) and on[1] in self.memory.ids:

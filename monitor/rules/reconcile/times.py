@@ -2,8 +2,9 @@
 
 ISO 8601 with or without a zone (RFC 3339 with a space too), seconds or milliseconds since the epoch, or a format of strptime. A time
 without a zone is one of `Layout.time_zone`; where the clocks go back it happened twice and where they go forward never, and is taken as
-the earlier of the two instants that it may mean. A date without a time is the last second of that day: nothing is demanded before it is
-over. What lies before the year 2000, or more than a day ahead, is a fault.
+the later of the two instants that it may mean, unless that is still to come: nobody is accused of being an hour late. A date without a
+time is the last second of that day: nothing is demanded before it is over. What lies before the year 2000, or more than a day ahead, is a
+fault.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class TimeFault(ValueError):
 
 
 def clock_of(layout: Layout, now: float) -> Callable[[object], float]:
-    """The reader of this layout's times: text or number -> seconds since the epoch. It raises TimeFault. The zone's name is a good one."""
+    """The reader of this layout's times: text or number -> seconds since the epoch. It raises TimeFault. Zone and format are good ones.
+    `now`: infinite for a reader whose answers do not depend on when it is asked."""
     zone, form, latest = _zone(layout.time_zone), layout.time_format, now + AHEAD
     iso, dates_only = datetime.fromisoformat, bool(form) and not _NO_TIME.search(form)
 
@@ -48,13 +50,13 @@ def clock_of(layout: Layout, now: float) -> Callable[[object], float]:
         if type(value) is str and not form and len(value) > 10:
             try:
                 moment = iso(value)
-                at = moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone)
+                at = moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone, now)
             except (ValueError, OverflowError):
-                at = _carefully(value, zone)
+                at = _carefully(value, zone, now)
         elif form and isinstance(value, str):
-            at = _formatted(value.strip(), form, zone, dates_only=dates_only)
+            at = _formatted(value.strip(), form, zone, now, dates_only=dates_only)
         else:
-            at = _carefully(value, zone)
+            at = _carefully(value, zone, now)
         if OLDEST <= at <= latest:
             return at
         raise TimeFault(*_astray(value, at, latest))
@@ -67,15 +69,17 @@ def _zone(name: str) -> tzinfo:
     return UTC if name.upper() in ("", "UTC", "Z") else ZoneInfo(name)
 
 
-def _placed(moment: datetime, zone: tzinfo) -> float:
-    """A time of the wall clock, as the earlier instant that it may mean (PEP 495: in a fold that is the first, in a gap the second)."""
+def _placed(moment: datetime, zone: tzinfo, now: float) -> float:
+    """A time of the wall clock, as the later instant that it may mean (PEP 495: in a fold that is the second, in a gap the first), or as
+    the earlier one where the later is beyond `now`."""
     if zone is UTC:
         return moment.replace(tzinfo=UTC).timestamp()
     first = moment.replace(tzinfo=zone)
-    return min(first.timestamp(), first.replace(fold=1).timestamp())
+    earlier, later = sorted((first.timestamp(), first.replace(fold=1).timestamp()))
+    return later if later <= now else earlier
 
 
-def _carefully(value: object, zone: tzinfo) -> float:
+def _carefully(value: object, zone: tzinfo, now: float) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _epoch(value)
     if not isinstance(value, str):
@@ -87,28 +91,28 @@ def _carefully(value: object, zone: tzinfo) -> float:
         return _epoch(float(text) if "." in text else int(text))
     try:
         if _DATE.fullmatch(text):
-            return _end_of(datetime.fromisoformat(text), zone)
+            return _end_of(datetime.fromisoformat(text), zone, now)
         named = _NAMED_UTC.fullmatch(text)
         moment = datetime.fromisoformat(f"{named[1]}Z" if named else text)
-        return moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone)
+        return moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone, now)
     except (ValueError, OverflowError):
         raise TimeFault(f"{quoted(value)} is no time of ISO 8601", _mend(text)) from None
 
 
-def _formatted(text: str, form: str, zone: tzinfo, *, dates_only: bool) -> float:
+def _formatted(text: str, form: str, zone: tzinfo, now: float, *, dates_only: bool) -> float:
     if not text or len(text) > LONGEST:
         raise TimeFault(f"a time of {len(text)} characters" if text else "there is no time", "write it as `time_format:` says")
     try:
         moment = datetime.strptime(text, form)  # noqa: DTZ007 - the zone is the layout's where the text has none
         if dates_only:
-            return _end_of(moment, zone)
-        return moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone)
-    except (ValueError, OverflowError):
+            return _end_of(moment, zone, now)
+        return moment.timestamp() if moment.tzinfo is not None else _placed(moment, zone, now)
+    except (ValueError, OverflowError, re.error):
         raise TimeFault(f"{quoted(text)} is no time like {form!r}", "set `time_format:` to what the rows have") from None
 
 
-def _end_of(day: datetime, zone: tzinfo) -> float:
-    return _placed(day + _DAY - _SECOND, zone)
+def _end_of(day: datetime, zone: tzinfo, now: float) -> float:
+    return _placed(day + _DAY - _SECOND, zone, now)
 
 
 def _epoch(value: int | float) -> float:

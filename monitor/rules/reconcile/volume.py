@@ -7,6 +7,7 @@ already; twenty refunds without any confirmation are enough. What was owed befor
 what this shop does every day, every week or all the time (a batch at night) is its habit: neither a collapse nor a flood.
 
 Only what both sides have been read past counts, and nothing before both had their first record: a blind source is no collapse.
+Where a side is booked by the day, without times, it is no measure of the other: either is compared with its usual alone.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ def judged(counts: Counts, lag: float) -> tuple[Volume, ...]:
     if counts.since >= counts.end:
         return ()
     told: dict[tuple[Flow, Side], Volume] = {}
-    for volume in (*_against_refunds(counts, max(lag, DELAY)), *against_usual(counts)):
+    against_refunds = tuple(_against_refunds(counts, max(lag, DELAY)))
+    if against_refunds and counts.by_the_day():
+        against_refunds = ()
+    for volume in (*against_refunds, *against_usual(counts)):
         told.setdefault((volume.flow, volume.side), volume)
     return tuple(told.values())
 

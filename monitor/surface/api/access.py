@@ -35,8 +35,10 @@ class Doorkeeper:
         """Open on loopback; elsewhere for the token of the role, or of one of the others."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if not is_loopback(self._desk.policy.listen.host):
-                roles = self._roles(_bearer(request))
+            roles = self._roles(_bearer(request))
+            if is_loopback(self._desk.policy.listen.host):
+                self._refuse_pages(request, roles)
+            else:
                 self._authorise(request, next((other for other in others if other in roles), access), roles)
             return await self._counted(request, access, handler)
 
@@ -47,8 +49,11 @@ class Doorkeeper:
         (RFC 7617)."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if not is_loopback(self._desk.policy.listen.host):
-                self._authorise(request, access, self._roles(_bearer(request) or _password(request)))
+            roles = self._roles(_bearer(request) or _password(request))
+            if is_loopback(self._desk.policy.listen.host):
+                self._refuse_pages(request, roles)
+            else:
+                self._authorise(request, access, roles)
             return await self._counted(request, access, handler, hook=True)
 
         return guarded
@@ -67,6 +72,20 @@ class Doorkeeper:
             return await self._counted(request, Access.ROLLBACK, handler, hook=True)
 
         return guarded
+
+    def _refuse_pages(self, request: web.Request, roles: set[Access]) -> None:
+        """A browser on this machine asks for whatever page it shows, also one whose name was made to mean this machine (DNS rebinding):
+        the name is what tells it. An address cannot be made to mean another one; whoever shows a token is no page."""
+        if roles:
+            return
+        named = _host_of(request.host)
+        if not (_is_address(named) or named in ("localhost", self._desk.policy.listen.host.lower())):
+            raise web.HTTPMisdirectedRequest(
+                text="without a token this is open to http://localhost and to addresses only; ask there, or show a token"
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.lower() != f"http://{request.host}".lower():
+            raise web.HTTPForbidden(text="a page of another origin may not ask; show a token")
 
     def _authorise(self, request: web.Request, access: Access, roles: set[Access]) -> None:
         """Whoever may act may read."""
@@ -100,6 +119,21 @@ class Doorkeeper:
         except SecretError:
             return False
         return bool(wanted) and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+def _host_of(named: str) -> str:
+    """Host without its port, in lower case (RFC 9110 section 7.2)."""
+    if named.startswith("["):
+        return named[1:].partition("]")[0]
+    return named.partition(":")[0].rstrip(".").lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

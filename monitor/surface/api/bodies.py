@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from monitor.model.incident import DeployPhase
+from monitor.surface.api.limits import MOST_PUSHED
 
 MAX_NAME = 100
 MAX_TEXT = 500
@@ -18,8 +19,11 @@ MAX_ADDRESS = 320  # RFC 3696 (erratum 1690): 64 and 255 and the @ between them
 MAX_SILENCE = 86_400.0  # seconds
 MILLISECONDS = 1e11  # a number from here on is no seconds: it would be beyond the year 5000
 LATEST = 1e14
+MOST_LINES = 2**53  # what every reader of JSON takes for a whole number
 YEARS = range(1971, 5000)
 WRITE_TIME = "write a time with its offset, like 2030-01-31T12:00:00Z, or seconds or milliseconds since 1970"
+WRITE_DATE = "write a date like 2030-01-31 (it begins at 00:00Z), or a time with its offset, like 2030-01-31T12:00:00Z"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LENGTH = re.compile(r"(?:([0-9]{1,2})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
@@ -77,6 +81,26 @@ def _iso(text: str) -> float:
     return when.timestamp()
 
 
+def _moment_or_date(value: object) -> float:
+    try:
+        return epoch_or_date(value)
+    except ValueError as error:
+        raise PydanticCustomError("moment", "{why}", {"why": str(error)}) from None
+
+
+def epoch_or_date(value: object) -> float:
+    """The same; a bare date is its beginning in UTC. Raises ValueError."""
+    if isinstance(value, str) and _DATE.fullmatch(text := value.strip()):
+        try:
+            return _iso(f"{date.fromisoformat(text)}T00:00:00Z")
+        except ValueError:
+            raise ValueError(WRITE_DATE) from None
+    try:
+        return epoch(value)
+    except ValueError:
+        raise ValueError(WRITE_DATE) from None
+
+
 def _web_address(text: str) -> str:
     if text and not text.startswith(("https://", "http://")):
         raise PydanticCustomError("link", "write an address that begins with https:// or http://")
@@ -92,8 +116,10 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), _OneLine, _Words
 Remark = Annotated[str, Field(max_length=MAX_TEXT), _OneLine, _Words]  # may be left out
 Label = Annotated[str, Field(max_length=MAX_NAME), _OneLine, _Words]  # may be left out
 Moment = Annotated[float, BeforeValidator(_moment)]
+Since = Annotated[float, BeforeValidator(_moment_or_date)]
 Link = Annotated[str, Field(max_length=MAX_TEXT), _OneLine, AfterValidator(_web_address), _Words]  # may be left out
 Length = Annotated[float, BeforeValidator(_silence)]
+LineNumber = Annotated[int, Field(strict=True, ge=1, le=MOST_LINES)]
 
 
 class Body(BaseModel):
@@ -154,10 +180,13 @@ class Marked(Body):
 
 
 class Pushed(Body):
-    """What stands beside the rows of a push. `complete_until`: all that there was at that time has been pushed."""
+    """What stands beside the rows of a push. `complete_until`: all that there was at that time has been pushed. `origin`: where the rows
+    stand, a file for example, and `lines`: on which line each of them stands there."""
 
     complete_until: Moment | None = None
     source: Label = ""
+    origin: Remark = ""
+    lines: Annotated[list[LineNumber], Field(max_length=MOST_PUSHED)] | None = None
 
 
 class ReconcileRequest(Body):
@@ -168,7 +197,7 @@ class PurgeRequest(Body):
     """All that is older, or all of one recipient, whose address is hashed and forgotten."""
 
     by: Name
-    before: Moment | None = None
+    before: Since | None = None
     recipient: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS)] | None = None
 
 

@@ -15,7 +15,7 @@ from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
 from monitor.rules.reconcile.known import hashed
 from monitor.rules.reconcile.windows import windows_of
-from monitor.surface.api.bodies import PurgeRequest, ReconcileRequest, epoch
+from monitor.surface.api.bodies import PurgeRequest, ReconcileRequest, epoch_or_date
 from monitor.surface.api.pushes import configured, unreadable
 from monitor.surface.api.replies import body_of
 from monitor.surface.incidents import provider_of
@@ -75,7 +75,8 @@ class LedgerDesk:
         ledger = configured(self.desk, self.ledger)
         try:
             sources = await self._read(ledger)
-            standing = await ledger.reconcile(windows_of(self.desk.policy.ledger, sources), self.desk.clock.now().utc)
+            now = self.desk.clock.now().utc
+            standing = await ledger.reconcile(windows_of(self.desk.policy.ledger, sources, now), now)
         except LedgerUnreadable as error:
             raise unreadable(error) from None
         self.nudge()
@@ -160,7 +161,7 @@ def _kinds(request: web.Request) -> tuple[DifferenceKind, ...]:
 
 def _since(request: web.Request) -> float | None:
     try:
-        return epoch(request.query["since"]) if "since" in request.query else None
+        return epoch_or_date(request.query["since"]) if "since" in request.query else None
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"since: {error}") from None
 

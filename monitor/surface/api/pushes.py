@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -28,6 +29,8 @@ MOST_COLUMNS = 200  # names of fields in one request
 AT_ONCE = 1_000  # rows that the rule is given: of so many it names every fault
 NAMED = 3  # faults that a refusal repeats
 MOST_SHOWN = 100  # faults that an answer spells out
+MAX_KEY = 40  # characters of an unknown key that are repeated
+_SETS = re.compile(r"\b(?:set|leave) `|\btake minor_units out\b")  # mends that are of the configuration
 _NO_OBJECT = ("is no object", "send each row as {...}")
 SMALLER = f"send at most {MOST_PUSHED} rows and {PUSHED_BYTES >> 20} MiB, the rest in another request; a row may come twice"
 
@@ -83,30 +86,33 @@ class Pushes:
         text = await _body(request)
         async with self.turn:
             rows, said = await asyncio.to_thread(_parsed, text, side)
+            lines = _lines(rows, said.lines)
             ledger, source = self._source(side, said.source)
             now = self.desk.clock.now()
             until = _until(said.complete_until, now, source.lag)
-            reading = await asyncio.to_thread(_read, rows, source, self._knowledge(), now.utc)
+            reading = await asyncio.to_thread(_read, rows, lines, source, self._knowledge(), now.utc)
+            if reading.nothing or (said.complete_until is None and await _has_said(ledger, source)):
+                until = None
             taking = Taking(
                 source=source.name,
                 side=side,
-                origin=f"pushed {now.iso()[:16]}Z",
+                origin=plain(said.origin) or f"pushed {now.iso()[:16]}Z",
                 records=reading.records,
                 at=now.utc,
                 faults=reading.faults,
                 dropped=reading.dropped,
                 position=COMPLETE if said.complete_until is not None and not reading.nothing else None,
-                read_until=None if reading.nothing else until + source.lag,  # of which the lag is taken off again
+                read_until=None if until is None else until + source.lag,  # of which the lag is taken off again
             )
             try:
                 taken = await ledger.take(taking)
             except LedgerUnreadable as error:
                 raise unreadable(error) from None
         self.nudge()
-        answer = _answer(source, reading, taken, until)
+        answer = _answer(source, reading, taken, until, lines)
         if not reading.nothing:
             return web.json_response(answer)
-        why = "no row was taken: " + "; ".join(_worded(fault) for fault in reading.faults[:NAMED])
+        why = "no row was taken: " + "; ".join(_worded(fault, said.origin) for fault in reading.faults[:NAMED])
         return web.json_response({"error": "Unprocessable Entity", "reason": why, **answer}, status=422)
 
     def _source(self, side: Side, name: str) -> tuple[Ledger, SourcePolicy]:
@@ -163,6 +169,10 @@ def _parsed(text: bytes, side: Side) -> tuple[list[object], Pushed]:
         raise web.HTTPBadRequest(text=f'send an object with a list of rows: {{"{side.value}": [...]}}')
     if len(rows) > MOST_PUSHED:
         raise _too_much(f"{len(rows)} rows")
+    known = (side.value, *Pushed.model_fields)
+    if strange := [name for name in said if name not in known]:
+        what = ", ".join(plain(name[:MAX_KEY]) for name in strange[:NAMED])
+        raise web.HTTPBadRequest(text=f"{what}: no such key in the body; the keys are {', '.join(known)}")
     return rows, Pushed.model_validate(said)
 
 
@@ -174,24 +184,41 @@ def _too_much(what: str) -> web.HTTPException:
     return web.HTTPRequestEntityTooLarge(PUSHED_BYTES, text=f"{what} at once; {SMALLER}")
 
 
-def _read(rows: Sequence[object], source: SourcePolicy, known: Known, now: float) -> _Read:
+def _lines(rows: Sequence[object], said: Sequence[int] | None) -> Sequence[int]:
+    """On which line each row stands; as they stand in the batch where it does not say so."""
+    if said is None:
+        return range(1, len(rows) + 1)
+    if len(said) != len(rows):
+        raise web.HTTPBadRequest(text=f"lines: has {len(said)} numbers for {len(rows)} rows; name the line of each row, or leave it out")
+    return said
+
+
+def _read(rows: Sequence[object], lines: Sequence[int], source: SourcePolicy, known: Known, now: float) -> _Read:
     """Under the names of all fields that any row has; what a row leaves out is not known. A row that is no object is a fault."""
     columns = tuple(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
     if len(columns) > MOST_COLUMNS:
         raise web.HTTPBadRequest(text=f"the rows have {len(columns)} different fields, at most {MOST_COLUMNS}; send those that are needed")
-    faults = [RowFault(line, *_NO_OBJECT) for line, row in enumerate(rows, start=1) if not isinstance(row, dict)]
-    cut = [(line, [row.get(name) for name in columns]) for line, row in enumerate(rows, start=1) if isinstance(row, dict)]
+    faults = [RowFault(line, *_NO_OBJECT) for line, row in zip(lines, rows, strict=True) if not isinstance(row, dict)]
+    cut = [(line, [row.get(name) for name in columns]) for line, row in zip(lines, rows, strict=True) if isinstance(row, dict)]
     records: list[Refund | Confirmation] = []
     dropped = 0
     for start in range(0, len(cut), AT_ONCE):
         some = cut[start : start + AT_ONCE]
         reading = read(source, known, Table(columns, [row for _, row in some], [line for line, _ in some]), "", now)
-        if _is_about_all(reading.faults):
-            return _Read((), (*faults, *(replace(fault, line=0) for fault in reading.faults)), 0, len(rows))
+        placed = [replace(fault, mend=_placed(fault.mend, source)) for fault in reading.faults]
+        if _is_about_all(placed):
+            return _Read((), (*faults, *(replace(fault, line=0) for fault in placed)), 0, len(rows))
         records += reading.records
-        faults += reading.faults
+        faults += placed
         dropped += reading.dropped
     return _Read(cast(Sequence[Refund] | Sequence[Confirmation], records), tuple(faults), dropped, len(faults))
+
+
+def _placed(mend: str, source: SourcePolicy) -> str:
+    """A mend that sets something says where."""
+    if not _SETS.search(mend):
+        return mend
+    return f"{mend}, under ledger.{source.side.value}.{source.name} in the daemon's configuration, then reload"
 
 
 def _is_about_all(faults: Sequence[RowFault]) -> bool:
@@ -199,7 +226,15 @@ def _is_about_all(faults: Sequence[RowFault]) -> bool:
     return len(faults) == 1 and not faults[0].column
 
 
-def _until(complete_until: float | None, now: Instant, lag: float) -> float:
+async def _has_said(ledger: Ledger, source: SourcePolicy) -> bool:
+    """Whether a batch has ever said until when it is complete: then one that does not, an old file for example, says nothing of it."""
+    try:
+        return (await ledger.reached(source.name))[0] == COMPLETE
+    except LedgerUnreadable as error:
+        raise unreadable(error) from None
+
+
+def _until(complete_until: float | None, now: Instant, lag: float) -> float | None:
     """Up to when all has come by this push: as it says itself, or as late as this source may tell."""
     if complete_until is None:
         return now.utc - lag
@@ -211,8 +246,9 @@ def _until(complete_until: float | None, now: Instant, lag: float) -> float:
     return min(complete_until, now.utc)
 
 
-def _answer(source: SourcePolicy, reading: _Read, taken: Taken, until: float) -> Row:
+def _answer(source: SourcePolicy, reading: _Read, taken: Taken, until: float | None, lines: Sequence[int]) -> Row:
     told = (*reading.faults, *taken.conflicts)
+    rows = {line: row for row, line in reversed([*enumerate(lines, start=1)])}
     return {
         "source": source.name,
         "taken": taken.new,
@@ -222,14 +258,20 @@ def _answer(source: SourcePolicy, reading: _Read, taken: Taken, until: float) ->
         "refused": reading.refused,
         "conflicts": len(taken.conflicts),
         "faults": [
-            {"row": fault.line, "column": plain(fault.column), "what": plain(fault.what), "mend": plain(fault.mend)}
+            {
+                "row": rows.get(fault.line, 0),
+                "line": fault.line,
+                "column": plain(fault.column),
+                "what": plain(fault.what),
+                "mend": plain(fault.mend),
+            }
             for fault in told[:MOST_SHOWN]
         ],
         "more_faults": max(0, len(told) - MOST_SHOWN),
-        "read_until": None if reading.nothing else iso(until),
+        "read_until": iso(until),
     }
 
 
-def _worded(fault: RowFault) -> str:
-    where = f"row {fault.line}: " if fault.line else ""
+def _worded(fault: RowFault, origin: str) -> str:
+    where = f"{origin}, line {fault.line}: " if origin and fault.line else f"row {fault.line}: " if fault.line else ""
     return plain(f"{where}{fault.what}" + (f"; {fault.mend}" if fault.mend else ""))

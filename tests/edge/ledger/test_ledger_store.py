@@ -6,13 +6,14 @@ import resource
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitor.edge.ledger import SqliteLedger, comparing, purging
 from monitor.edge.ledger.schema import VERSION
-from monitor.model.ledger import Purge, Purged, Refund, Taken, Wanted
+from monitor.model.ledger import Purge, Purged, Refund, RowFault, Taken, Wanted
 from monitor.ports import LedgerUnreadable
 from tests.edge.ledger.cases import BERT, HOUR, LATE, NOON, mail, refund, windows
 from tests.fakes.ledger import confirmations, refunds
@@ -234,3 +235,77 @@ async def test_a_stale_copy_is_found_and_written_over(tmp_path: Path) -> None:
     await again.purge(Purge(recipient=SECRET))
     assert files_with(tmp_path, SECRET) == []
     await again.close()
+
+
+async def test_what_a_reader_remembered_leaves_no_copy_either(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    ledger = SqliteLedger(path)
+    spelt = SECRET.hex()
+    await ledger.take(confirmations(position="p", memory=spelt * 300))
+    await ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA secure_delete=OFF")
+        db.execute("UPDATE sources SET memory = ''")
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    assert files_with(tmp_path, spelt.encode())
+    again = SqliteLedger(path)
+    await again.purge(Purge(recipient=SECRET))
+    assert files_with(tmp_path, spelt.encode()) == []
+    await again.close()
+
+
+async def test_while_another_process_reads_the_file_nobody_is_said_to_be_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    ledger = SqliteLedger(path)
+    await ledger.take(refunds(refund("A1", to=SECRET)))
+    await ledger._run(lambda db: db.execute("PRAGMA busy_timeout=20"))
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM refunds").fetchone()
+    with pytest.raises(LedgerUnreadable, match=r"another process reads the file.* purge again"):
+        await ledger.purge(Purge(recipient=SECRET))
+    assert files_with(tmp_path, SECRET)
+    reader.close()
+    await ledger.purge(Purge(recipient=SECRET))
+    assert files_with(tmp_path, SECRET) == []
+    await ledger.close()
+
+
+async def test_no_text_of_a_row_breaks_its_portion(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, and files that are named after a customer."""
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite3")
+    fault = RowFault(1, "no column w\udce4hrung", "write \udcff", "\udce4")
+    origin = "/in/\udce4/of-anna@shop.example.csv"
+    await ledger.take(refunds(refund(), faults=(fault,)))
+    await ledger.take(replace(refunds(refund("R2"), faults=(fault,)), origin=origin))
+    (source,) = await ledger.sources()
+    assert source.faults[1] == ("/in/\\udce4/***", RowFault(1, "no column w\\udce4hrung", "write \\udcff", "\\udce4"))
+    again = await ledger.take(replace(refunds(refund("R2", 7, line=8)), origin=origin))
+    assert "of /in" not in again.conflicts[0].what  # the same file
+    await ledger.reconcile(windows(), 1.0)
+    assert [one.refund_place for one in (await ledger.differences(Wanted())).differences] == ["ledger", "ledger, /in/\\udce4/***"]
+    await ledger.close()
+
+
+@pytest.mark.parametrize("side", ["refunds", "confirmations"])
+async def test_what_comes_in_the_middle_of_a_purge_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
+    """Newest first is how it came: with the old ones the highest places go, and are given again."""
+    monkeypatch.setattr(purging, "STEP", 1)
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite3")
+    await ledger.take(refunds(refund("Y1", at=LATE), refund("R1"), refund("R2")))
+    await ledger.take(confirmations(mail("Y1", at=LATE), mail("R1"), mail("R2")))
+    await ledger.reconcile(windows(), 1.0)
+    steps = await ledger._run(lambda db: purging.older(db, NOON + HOUR))
+    gone = 0
+    while gone < 2:
+        step = await ledger._run(lambda db: next(steps))
+        gone += getattr(step, side)
+    await ledger.take(refunds(refund("N1", at=LATE + 1.0)) if side == "refunds" else confirmations(mail("N1", at=LATE + 1.0)))
+    await ledger.reconcile(windows(LATE + 9 * HOUR), 2.0)
+    assert [one.key for one in (await ledger.differences(Wanted())).differences] == ["N1"]
+    await ledger._run(lambda db: [*steps])
+    standing = await ledger.reconcile(windows(LATE + 9 * HOUR), 3.0)
+    assert (standing.refunds, standing.confirmations, standing.confirmed) == ((2, 1, 1) if side == "refunds" else (1, 2, 1))
+    await ledger.close()

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from hypothesis import strategies as st
 
-from monitor.model.ledger import Confirmation, Difference, Outcome, Refund, Side, Taking, Wanted, Windows
+from monitor.model.ledger import Confirmation, Difference, Outcome, Refund, RowFault, Side, Taking, Wanted, Windows
 from monitor.ports import Ledger
 
 WITHIN, GRACE = 60.0, 20.0
@@ -52,6 +52,10 @@ def records(draw: st.DrawFn) -> list[Taking]:
     mail = draw(st.lists(st.tuples(st.sampled_from(("bcc", "log")), _confirmations()), max_size=7))
     takings = [Taking(source, Side.REFUNDS, source, [row], row.at) for source, row in shop]
     takings += [Taking(source, Side.CONFIRMATIONS, source, [row], row.at) for source, row in mail]
+    faulty = draw(st.lists(st.tuples(st.sampled_from(Side), st.sampled_from(("k1", "k2"))), max_size=2))
+    for side, key in faulty:
+        source = "push" if side is Side.REFUNDS else "log"
+        takings.append(Taking(source, side, source, (), END, (RowFault(1, "refused", key=key),)))
     return draw(st.permutations(takings))
 
 
@@ -61,6 +65,9 @@ def consistent(draw: st.DrawFn) -> list[Taking]:
     takings = draw(records())
     seen: dict[Hashable, Taking] = {}
     for taking in takings:
+        if not taking.records:
+            seen[taking.side, taking.faults[0].key] = taking
+            continue
         row = taking.records[0]
         seen.setdefault((taking.side, taking.source if taking.side is Side.CONFIRMATIONS else "", row.key, row[1]), taking)
     return list(seen.values())

@@ -10,7 +10,7 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.sources.files import FileSource
 from monitor.model.instant import Instant
 from monitor.model.ledger import Lines, Portion, RowFault, Table
-from monitor.model.sources import FileFormat, FilesSource, Layout, PostfixSource
+from monitor.model.sources import Complete, FileFormat, FilesSource, Layout, PostfixSource
 
 HEAD = "refund,amount,currency\n"
 
@@ -26,11 +26,17 @@ class AheadClock(SystemClock):
 
 class Premises:
     def __init__(
-        self, directory: Path, pattern: str = "*", format: FileFormat = FileFormat.CSV, log: bool = False, **layout: object
+        self,
+        directory: Path,
+        pattern: str = "*",
+        format: FileFormat = FileFormat.CSV,
+        log: bool = False,
+        complete: Complete = Complete.READ,
+        **layout: object,
     ) -> None:
         self.directory = directory
         self.clock = AheadClock()
-        via = FilesSource(str(directory / pattern), format, Layout(**layout))  # type: ignore[arg-type]
+        via = FilesSource(str(directory / pattern), format, Layout(**layout), complete)  # type: ignore[arg-type]
         self.via: FilesSource | PostfixSource = PostfixSource(via.pattern, "", "subject", "UTC") if log else via
         self.reader = FileSource(self.via, self.clock)
         self.position = ""

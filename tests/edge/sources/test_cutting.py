@@ -100,6 +100,25 @@ def test_the_delimiter_is_found_out_from_the_header(text: str, delimiter: str, c
     assert text.encode()[cutter.start :] == b"x" and cutter.line == 1 + text.count("\n")
 
 
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\ufeffsep=; \n", "sep=;\r"])
+def test_a_first_line_may_name_the_delimiter(first: str) -> None:
+    text = first + "refund;amount, gross, net\nR-1;1,00"
+    cutter, found = table(text)
+    assert (cutter.delimiter, cutter.columns, cutter.line) == (";", ("refund", "amount, gross, net"), 3)
+    assert cutter.start == len(text.encode()) - len("R-1;1,00") and said(found) == ([["R-1", "1,00"]], [3], [])
+    assert table_cutter(first.encode(), "", False) is None, "its header is still to come"
+
+
+@pytest.mark.parametrize("text", ["sep=;x;y\n1;2;3\n", "sep=\n1\n", "sep=a,b\n1,2\n", "a,b\nsep=;\n1,2\n"])
+def test_what_only_resembles_it_is_a_header_or_a_row(text: str) -> None:
+    assert table(text)[0].line == 2
+
+
+def test_a_given_delimiter_is_kept_to_beside_a_first_line_that_names_one() -> None:
+    cutter, found = table("sep=,\na,b;c\n1,2;3\n", ";")
+    assert cutter.columns == ("a,b", "c") and said(found)[0] == [["1,2", "3"]]
+
+
 def test_a_given_delimiter_is_kept_to() -> None:
     cutter, found = table("a,b;c\n1,2;3\n", ";")
     assert cutter.columns == ("a,b", "c") and said(found)[0] == [["1,2", "3"]]
@@ -229,6 +248,17 @@ def test_a_bad_line_costs_itself(bad: str, what: str) -> None:
     assert [row[0] for row in rows] == ["1", "9" * 5_001, "2"] and lines == [1, 4, 5]
     ((line, text),) = faults
     assert line == 2 and what in text
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_a_value_of_any_depth_is_text_or_costs_its_line(opens: str, closes: str) -> None:
+    """Reading it goes deeper than writing it."""
+    for depth in range(900, 1_101):
+        bad = f'{{"a": "7", "b": {opens * depth}1{closes * depth}}}'
+        for form in (f'{{"a": 1}}\n{bad}\n{{"a": 2}}\n', f'[{{"a": 1}},\n{bad}]'):
+            rows, _, faults = said(objects(form))
+            assert rows[0][0] == "1", depth
+            assert "7" in [row[0] for row in rows] or [line for line, what in faults if "is nested too deeply" in what] == [2], depth
 
 
 def test_columns_are_those_of_all_lines_in_the_order_in_which_they_appear() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -479,10 +479,10 @@ def test_the_deadline_holds_while_the_disk_hangs(at: Premises, monkeypatch: pyte
     released = threading.Event()
     looked = []
 
-    def hang(pattern: str) -> tuple[finding.Found, ...]:
-        looked.append(pattern)
+    def hang(pattern: str, goes_on: Callable[[], bool]) -> tuple[finding.Found, ...]:
+        looked.append(goes_on)
         released.wait(30)
-        return finding.find(pattern)
+        return finding.find(pattern, goes_on)
 
     monkeypatch.setattr(files, "find", hang)
 
@@ -492,6 +492,7 @@ def test_the_deadline_holds_while_the_disk_hangs(at: Premises, monkeypatch: pyte
             with pytest.raises(SourceError, match=r"within 0\.05 s"):
                 await source.read("", 0.05)
         assert len(looked) == 1, "one thread at most hangs there"
+        assert not looked[0](), "and is told to end"
         released.set()
         assert isinstance(content := (await source.read("", 30.0)).content, Table) and len(content.rows) == 1
         await source.close()

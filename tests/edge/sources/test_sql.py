@@ -359,6 +359,34 @@ async def test_a_url_that_names_no_database_is_refused_without_showing_it(world:
     assert "SHOP_DATABASE_URL" in str(error) and "hunter22" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://reader:p@Zq-W0rd@127.0.0.1/shop",
+        "postgresql://reader:p@Zq/W0rd@127.0.0.1/shop",
+        "postgresql://reader:p@Zq/x?W0rd@127.0.0.1/shop",
+        "postgresql://reader:p@Zq:W0rd@127.0.0.1/shop",
+        "postgresql://rea/der:Zq-W0rd@127.0.0.1/shop",
+        "mysql://reader:W0rd@Zq@127.0.0.1:1/shop",
+        "postgresql://reader:pw@127.0.0.1/shop?application_name=W0rd@Zq",
+    ],
+)
+async def test_a_password_with_an_at_shows_nothing_of_itself(world: Shop, url: str) -> None:
+    world.secrets.url = url
+    reader = world.source()
+    error = await refused(reader)
+    assert not error.transient and "%40" in error.mend
+    shown = f"{error} {error.detail} {error.mend} {reader._database.where}"
+    assert "W0rd" not in shown and "Zq" not in shown
+
+
+async def test_the_name_of_a_sqlite_file_may_hold_an_at(world: Shop, tmp_path: Path) -> None:
+    other = Shop(tmp_path / "shop@home.db")
+    await other.add(["S-1"])
+    world.secrets.url = other.secrets.url
+    assert [row[1] for row in rows(await portions(world.source()))] == ["S-1"]
+
+
 async def test_the_secret_is_read_at_each_connection(world: Shop, tmp_path: Path) -> None:
     await world.add(["R-1"])
     reader = world.source()

@@ -238,5 +238,29 @@ def test_what_an_error_of_a_server_means(error: Exception, transient: bool, mend
 
 
 def test_secrets_addresses_and_the_query_are_not_repeated() -> None:
-    error = Said('bad value "anna.b@example.com" for hunter22\nLINE 1: SELECT secret_things\n', "22P02")
-    assert meaning(error, ("hunter22",)).detail == 'bad value "***@example.com" for ***'
+    error = Said('no table "anna.b@example.com" for hunter22\nLINE 1: SELECT secret_things\n', "42P01")
+    assert meaning(error, ("hunter22",)).detail == 'no table "***@example.com" for ***'
+
+
+class DataError(Exception):
+    """As every driver calls it (PEP 249)."""
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (Said('invalid input syntax for type numeric: "RF-1001"', "22P02"), 'invalid input syntax for type numeric: "***"'),
+        (Said('invalid input syntax for type numeric: "RF-10\n01"', "22P02"), 'invalid input syntax for type numeric: "***'),
+        (Said('invalid input: "RF"-1001"', "22P02"), 'invalid input: "***"'),
+        (Said("ung\u00fcltige Syntax: \u00bbRF-1001\u00ab", "22P02"), "ung\u00fcltige Syntax: \u00bb***\u00ab"),
+        (Said("duplicate key: (refund)=(RF-1001)", "23505"), "duplicate key: (***)"),
+        (Said("a value is wrong", "22007"), "a value is wrong"),
+        (Exception(1292, "Truncated incorrect DOUBLE value: 'RF-1001'"), "Truncated incorrect DOUBLE value: '***'"),
+        (Exception(1366, "Incorrect value: 'RF-1001' for column 'total' at row 1"), "Incorrect value: '***' at row 1"),
+        (DataError("date too large: 'RF-1001'"), "date too large: '***'"),
+        (sqlite3.OperationalError("Could not decode to UTF-8 column 'note' with text 'RF-1001'"), "Could not decode to UTF-8 column '***'"),
+        (Said('column "total" does not exist', "42703"), 'column "total" does not exist'),
+    ],
+)
+def test_values_of_rows_are_not_repeated(error: Exception, detail: str) -> None:
+    assert meaning(error, ()).detail == detail

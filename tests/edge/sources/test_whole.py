@@ -85,6 +85,31 @@ def test_an_empty_file_is_a_fault(tmp_path: Path, name: str, text: str) -> None:
     assert (origin, fault.line, fault.what) == (name, 0, "is empty") and fault.mend
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("a.xlsx", b"PK\x03\x04\x14\0\x06\0\x08\0\n\n", "is an Excel workbook or another packed file"),
+        ("a.csv", b"PK\x03\x04\x14\0\x06\0\x08\0\n\n", "is an Excel workbook or another packed file"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0\n", "is an Excel workbook or another packed file"),
+        ("a.csv", "refund,amount\nR-1,1\n".encode("utf-16-le"), "is UTF-16 without a byte order mark, or no text"),
+        ("a.csv", "refund,amount\nR-1,1\n".encode("utf-16-be"), "is UTF-16 without a byte order mark, or no text"),
+        ("a.jsonl", '{"refund": "R-1"}\n'.encode("utf-16-le"), "is UTF-16 without a byte order mark, or no text"),
+        ("a", b"\0\0\0\0", "is UTF-16 without a byte order mark, or no text"),
+    ],
+)
+def test_what_is_no_text_is_called_so(tmp_path: Path, name: str, data: bytes, what: str) -> None:
+    at = tmp_path / name
+    at.write_bytes(data)
+    ((origin, fault),) = faults(read(at))
+    assert (origin, fault.line, fault.what) == (name, 0, what) and "CSV UTF-8" in fault.mend
+
+
+def test_a_nul_behind_the_header_costs_no_other_row(tmp_path: Path) -> None:
+    at = tmp_path / "a.csv"
+    at.write_bytes(b"refund,amount\nR-1,\0\nR-2,2\n")
+    assert ("R-2", "2") in rows(read(at))
+
+
 def test_a_header_only_shows_its_columns(tmp_path: Path) -> None:
     at = tmp_path / "a.csv"
     at.write_text("refund;amount")

@@ -30,6 +30,24 @@ BOTH = replace(OWED, wrong=WRONG.wrong, wrong_customers=WRONG.wrong_customers, w
             True,
             "31 real refunds of 30 customers meanwhile: confirmed 31, still owed 0",
         ),
+        (
+            replace(OWED, owed=20, awaited=3, awaited_money=(Money(Decimal("9.5000"), "EUR"),)),
+            LOST,
+            True,
+            "31 real refunds of 30 customers meanwhile: confirmed 8, still owed 20 (1204.50 EUR), 3 not due yet (9.50 EUR)",
+        ),
+        (
+            replace(OWED, owed=20, awaited=3),
+            LOST,
+            False,
+            "31 real refunds of 30 customers since, 20 unconfirmed (1204.50 EUR still owed), 3 not due yet",
+        ),
+        (
+            replace(OWED, owed=0, owed_money=(), awaited=23),
+            LOST,
+            False,
+            "31 real refunds of 30 customers since, 8 confirmed, 23 not due yet",
+        ),
         (replace(OWED, customers=0), LOST, False, "31 real refunds since, 23 unconfirmed (1204.50 EUR still owed)"),
         (
             replace(OWED, refunds=1, customers=1, owed=1),
@@ -46,15 +64,15 @@ BOTH = replace(OWED, wrong=WRONG.wrong, wrong_customers=WRONG.wrong_customers, w
         ),
         (Impact(0.0, 3_600.0), LOST, False, "no real refund since, as far as the ledger was read (01:00:00Z)"),
         (Impact(0.0, float(-5)), LOST, True, "no real refund since, as far as the ledger was read (00:00:00Z)"),
-        (WRONG, BOGUS, False, "12 people were told of a refund that does not exist (698.60 GBP)"),
-        (replace(WRONG, wrong_customers=1), BOGUS, True, "1 person was told of a refund that does not exist (698.60 GBP)"),
-        (replace(WRONG, wrong_customers=0), BOGUS, False, "14 confirmations of a refund that does not exist (698.60 GBP)"),
+        (WRONG, BOGUS, False, "14 confirmations to 12 people that should not have been sent so (698.60 GBP)"),
+        (replace(WRONG, wrong_customers=1), BOGUS, True, "14 confirmations to 1 person that should not have been sent so (698.60 GBP)"),
+        (replace(WRONG, wrong_customers=0), BOGUS, False, "14 confirmations that should not have been sent so (698.60 GBP)"),
         (WRONG, LOST, False, "14 confirmations to 12 people that should not have been sent so (698.60 GBP)"),
         (
             BOTH,
             BOGUS,
             False,
-            "12 people were told of a refund that does not exist (698.60 GBP); "
+            "14 confirmations to 12 people that should not have been sent so (698.60 GBP); "
             "31 real refunds of 30 customers since, 23 unconfirmed (1204.50 EUR still owed)",
         ),
         (

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.model.address import Address
 from monitor.model.ledger import SCALE, Mails
 from monitor.model.mail import Copy, Folder
 from monitor.model.policy import Locale, Templates
 from monitor.model.sources import MailboxSource, Match
-from monitor.rules import compose
+from monitor.rules import compose, mime
 from monitor.rules.reconcile import patterns
-from monitor.rules.reconcile.addressees import addresses
+from monitor.rules.reconcile.addressees import Addressees, addressees, addresses
 from monitor.rules.reconcile.known import Known
 from monitor.rules.reconcile.mails import MOST_RECIPIENTS, confirmations_of_mails
 from monitor.rules.reconcile.template import anchors
@@ -166,6 +167,37 @@ def test_as_many_recipients_as_are_believed() -> None:
     records, faults, _ = confirmations_of_mails(Mails((copy_of(mail("RF-1", to=to)),)), source(number=r"(RF-\d)"), KNOWN)
     assert len(records) == MOST_RECIPIENTS
     assert not faults
+
+
+def test_a_copy_for_the_shop_itself_tells_nobody() -> None:
+    known = replace(KNOWN, journals=frozenset({Address.parse("accounting@shop.example")}))
+
+    def told(to: str, extra: str = "") -> list[bytes]:
+        raw = mail("Refund RF-1", to=to, extra=extra)
+        records, faults, _ = confirmations_of_mails(Mails((copy_of(raw),)), source(number=r"(RF-\d+)"), known)
+        assert not faults
+        return [record.recipient for record in records]
+
+    anna = [known.recipient("anna@customer.example")]
+    assert told("anna@customer.example, accounting@shop.example") == anna
+    assert told("anna@customer.example", "X-Original-To: accounting@shop.example\n") == anna
+    assert told("accounting@shop.example") == []
+
+
+@pytest.mark.hostile
+def test_the_address_fields_of_a_mail_are_bounded_together() -> None:
+    """The suite's bound on time tells what is not linear; a stranger's To takes nothing from the envelope."""
+    much, last = ("to", "a " * 8_000), ("to", "last@x.example")
+    fields = (("x-original-to", "a@x.example"), *((much, ("delivered-to", much[1])) * 30), last, ("delivered-to", last[1]))
+    assert addressees(mime.Headers(fields), "own@x.example") == Addressees((), ("a@x.example",))
+    assert addressees(mime.Headers((much, last)), "own@x.example").to == ("last@x.example",)
+    for _ in range(500):
+        addresses("a" * 16_000)
+
+
+@pytest.mark.parametrize("long", [10, 199, 201, 5_000])
+def test_a_group_names_no_address(long: int) -> None:
+    assert addresses(f"{'g' * long}: a@x.example, Bob <b@x.example>;, c@x.example") == ["a@x.example", "b@x.example", "c@x.example"]
 
 
 def test_the_journal_itself_is_no_recipient() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from monitor.rules.reconcile.postfix import ENOUGH, MOST_IDS, MOST_OPEN, MOST_PE
 KNOWN = Known(key=b"k" * 32, match=Match.REFUND, holding=frozenset({Address.parse("parked@shop.example")}))
 BY_ID = PostfixSource("/var/log/mail.log", r"refund\.(RF-\d+)@", "message_id", "UTC")
 BY_SUBJECT = PostfixSource("/var/log/mail.log", r"\b(RF-\d+)\b", "subject", "UTC")
+BY_SENDER = PostfixSource("/var/log/mail.log", r"refund\.(RF-\d+)@", "message_id", "UTC", r"^refunds@shop\.example$")
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC).timestamp()
 
 
@@ -144,6 +146,55 @@ def test_the_queue_that_is_followed_is_bounded_and_says_so() -> None:
     assert json.loads(freed)["open"] == []
 
 
+@pytest.mark.parametrize("subject", ["Re: Your refund RF-1", "AW: Refund RF-1", "Fwd: Refund RF-1", "=?utf-8?q?Re=3A_Refund_RF-1?="])
+def test_an_answer_is_no_confirmation(subject: str) -> None:
+    lines = [said(f"4B1C2A0F3D: info: header Subject: {subject} from mx.customer.example[198.51.100.7]; from=<a> to=<b>", "cleanup")]
+    lines += [said("4B1C2A0F3D: message-id=<x@customer.example>", "cleanup"), went("4B1C2A0F3D", "support@shop.example")]
+    assert read(lines, source=BY_SUBJECT)[0] == []
+
+
+def active(queue_id: str, sender: str) -> str:
+    return said(f"{queue_id}: from=<{sender}>, size=1, nrcpt=1 (queue active)", "qmgr")
+
+
+@pytest.mark.parametrize(
+    ("sender", "told"),
+    [
+        ("refunds@shop.example", ["RF-1"]),
+        ("mallory@evil.example", []),
+        ("refunds@shop.example.evil.example", []),
+        ("", []),
+    ],
+)
+def test_only_mail_of_the_sender_counts_where_one_is_named(sender: str, told: list[str]) -> None:
+    lines = [came("4B1C2A0F3D", "RF-1"), active("4B1C2A0F3D", sender), went("4B1C2A0F3D", "a@x.example")]
+    for cut in range(len(lines)):
+        before, _, _, memory = read(lines[:cut], source=BY_SENDER)
+        records, faults, _, memory = read(lines[cut:], memory, BY_SENDER)
+        assert ([record.key for record in before + records], faults) == (told, [])
+        assert bool(json.loads(memory)["open"]) is bool(told)
+    assert [record.key for record in read(lines)[0]] == ["RF-1"]
+
+
+def test_what_a_filter_refuses_of_another_sender_is_no_failure_of_ours() -> None:
+    def refused(sender: str) -> list[str]:
+        reject = f"4B1C2A0F3D: milter-reject: END-OF-MESSAGE from a[192.0.2.1]: 5.7.1 no; from=<{sender}> to=<a@x.example> proto=ESMTP"
+        return [record.outcome for record in read([came("4B1C2A0F3D", "RF-1"), said(reject, "cleanup")], source=BY_SENDER)[0]]
+
+    assert refused("refunds@shop.example") == ["failed"]
+    assert refused("mallory@evil.example") == []
+
+
+def test_a_copy_for_the_shop_itself_tells_nobody() -> None:
+    known = replace(KNOWN, journals=frozenset({Address.parse("accounting@shop.example")}))
+    lines = [came("4B1C2A0F3D", "RF-1"), went("4B1C2A0F3D", "a@x.example"), went("4B1C2A0F3D", "Accounting@shop.example")]
+    lines.append(went("4B1C2A0F3D", "bob@shop.example", orig="accounting@shop.example"))  # an alias
+    lines.append(went("4B1C2A0F3D", "accounting@shop.example", "deferred"))
+    lines.append(said("4B1C2A0F3D: from=<s@x.example>, status=expired, returned to sender", "qmgr"))
+    records = confirmations_of_log(Lines(lines), BY_ID, known, "", NOW)[0]
+    assert [(record.recipient, record.outcome) for record in records] == [(known.recipient("a@x.example"), "sent")]
+
+
 def test_recipients_that_wait_are_bounded() -> None:
     lines = [came("4B1C2A0F3D", "RF-1"), *(went("4B1C2A0F3D", f"p{n}@x.example", "deferred") for n in range(MOST_PENDING + 5))]
     lines.append(said("4B1C2A0F3D: from=<s@x.example>, status=expired, returned to sender", "qmgr"))
@@ -202,7 +253,13 @@ def test_memory_of_another_shape_is_none(memory: str) -> None:
         ("Jan  1 00:00:30", "UTC", "2023-12-31T23:59:50Z", "2024-01-01T00:00:30Z"),
         ("Jan  1 00:30:00", "Pacific/Auckland", "2023-12-31T12:00:00Z", "2023-12-31T11:30:00Z"),
         ("Feb 29 10:00:00", "UTC", "2026-05-01T12:00:00Z", "2024-02-29T10:00:00Z"),
-        ("Oct 27 02:30:00", "Europe/Berlin", "2024-10-27T12:00:00Z", "2024-10-27T00:30:00Z"),  # exists twice
+        ("Oct 27 02:30:00", "Europe/Berlin", "2024-10-27T12:00:00Z", "2024-10-27T01:30:00Z"),  # exists twice
+        ("2024-10-27 02:30:00", "Europe/Berlin", "2024-10-27T12:00:00Z", "2024-10-27T01:30:00Z"),
+        ("Oct 27 02:30:00", "Europe/Berlin", "2024-10-27T00:30:01Z", "2024-10-27T00:30:00Z"),  # the later is still to come
+        ("2024-10-27 02:30:00", "Europe/Berlin", "2024-10-27T01:28:59Z", "2024-10-27T00:30:00Z"),
+        ("Oct 27 02:30:00", "Europe/Berlin", "2024-10-27T01:29:58Z", "2024-10-27T01:30:00Z"),  # its clock is a little ahead
+        ("2024-10-27T02:30:00+02:00", "Europe/Berlin", "2024-10-27T12:00:00Z", "2024-10-27T00:30:00Z"),
+        ("Mar 31 02:30:00", "Europe/Berlin", "2024-03-31T12:00:00Z", "2024-03-31T01:30:00Z"),  # exists never
         ("2024-05-01T10:00:00+0530", "UTC", "2024-05-01T12:00:00Z", "2024-05-01T04:30:00Z"),
         ("2024-05-01T10:00:00-05:00", "UTC", "2024-05-01T12:00:00Z", "2024-05-01T15:00:00Z"),
         ("2024-05-01 10:00:00,125", "America/New_York", "2024-05-01T12:00:00Z", "2024-05-01T14:00:00.125Z"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.model.ledger import Confirmation, Lines, Outcome, Refund, Side, Table
 from monitor.model.sources import Layout, Match, PushSource, RefundStatus, SourcePolicy
+from monitor.rules.reconcile.cells import LONGEST_NUMBER
 from monitor.rules.reconcile.reading import read
-from monitor.rules.reconcile.rows import LONGEST_NUMBER, MOST_FAULTS, confirmations_of_rows, refunds_of_rows
+from monitor.rules.reconcile.rows import MOST_FAULTS, MOST_STRANGE, confirmations_of_rows, refunds_of_rows
 from tests.rules.reconcile.rows import NOW, known, table
 
 AT = "2026-03-01T12:00:00Z"
@@ -102,7 +105,26 @@ def test_matched_by_order_a_refund_keeps_its_own_number() -> None:
     second = one_refund("4711", "", "1", "EUR", AT, columns=columns, match=Match.ORDER)
     assert isinstance(first, Refund)
     assert isinstance(second, Refund)
-    assert [(one.key, one.number) for one in (first, second)] == [("4711", "RF-1"), ("4711", "4711")]
+    assert [(one.key, one.number) for one in (first, second)] == [("4711", "RF-1"), ("4711", "4711, 1.00 EUR, 2026-03-01T12:00:00Z")]
+
+
+def test_refunds_that_name_but_their_order_are_told_apart_by_what_they_say() -> None:
+    rows = [("4711", "10", "EUR", AT), ("4711", "5", "EUR", AT), ("4711", "10", "USD", AT), ("4711", "10", "EUR", "2026-03-02T12:00:00Z")]
+    read = refunds_of_rows(table("order amount currency at", *rows, *rows), Layout(), known(Match.ORDER), NOW)[0]
+    assert [one.key for one in read] == ["4711"] * 8
+    assert [one.number for one in read[:4]] == [one.number for one in read[4:]]
+    assert len({one.number for one in read}) == 4
+
+
+def test_what_names_itself_by_its_time_is_the_same_whenever_it_is_read() -> None:
+    layout, row = Layout(time_zone="Europe/Berlin"), ("4711", "10", "EUR", "2026-10-25 02:30:00")
+    times = [datetime(2026, 10, 25, 0, 45, tzinfo=UTC).timestamp(), NOW]  # the later of the two instants is to come, and is over
+    columns = "order amount currency at"
+    refunds = [refunds_of_rows(table(columns, row), layout, known(Match.ORDER), now)[0][0] for now in times]
+    mails = [confirmations_of_rows(table(columns, row), layout, known(Match.ORDER), now)[0][0] for now in times]
+    assert refunds[1].at - refunds[0].at == mails[1].at - mails[0].at == 3600
+    assert refunds[0].number == refunds[1].number
+    assert mails[0].identity == mails[1].identity
 
 
 def test_a_probe_is_dropped_on_both_sides_by_its_number_and_by_its_address() -> None:
@@ -189,6 +211,55 @@ def test_faults_are_bounded_and_good_rows_are_kept() -> None:
     assert len(records) == 1
     assert len(faults) == MOST_FAULTS + 1
     assert (faults[-1].line, faults[-1].what) == (0, "500 more rows were not taken")
+
+
+@pytest.mark.parametrize(
+    ("match", "cells", "key"),
+    [
+        (Match.REFUND, ("4711", " RF-1 ", "1,00", "EUR", AT), "RF-1"),
+        (Match.ORDER, ("4711", "RF-1", "1,00", "EUR", AT), "4711"),
+        (Match.ORDER, ("4711", "RF\u200b1", "1", "EUR", AT), "4711"),
+        (Match.REFUND, (4711, 12, "1", "EUR", "when"), "12"),
+        (Match.REFUND, ("4711", "RF-1", "1", "00", "EUR", AT), "RF-1"),  # a mark inside a field
+        (Match.REFUND, ("4711", "ann@example.com", "1"), ""),  # a field is missing
+        (Match.REFUND, ("4711",), ""),
+        (Match.REFUND, ("4711", "RF\u200b1", "1", "EUR", AT), ""),
+        (Match.REFUND, ("4711", "", "1", "EUR", AT), ""),
+    ],
+)
+def test_a_refused_row_says_whose_it_is_where_that_can_be_read(match: Match, cells: tuple[object, ...], key: str) -> None:
+    for of_rows in (refunds_of_rows, confirmations_of_rows):
+        records, faults, _ = of_rows(table("order refund amount currency at", cells), Layout(), known(match), NOW)
+        assert ([len(records), len(faults)], faults[0].key) == ([0, 1], key)
+        assert "RF-1" not in repr(faults[0])
+
+
+def test_unknown_statuses_are_told_at_once_and_their_rows_one_by_one() -> None:
+    words = ["bezahlt", "done", "storniert", "bezahlt", "offen"]
+    rows = [(f"RF-{place}", "1", "EUR", AT, word) for place, word in enumerate(words)]
+    columns = "refund amount currency at status"
+    records, faults, _ = refunds_of_rows(table(columns, *rows, ("RF-9", "x", "EUR", AT, "done")), PLAIN, known(), NOW)
+    mend = "set `statuses: {'bezahlt': processed, 'storniert': processed, 'offen': processed}`, each to processed, reversed or ignored"
+    assert [one.key for one in records] == ["RF-1"]
+    assert [fault.line for fault in faults if fault.mend == mend] == [2, 4, 5, 6]
+    assert [(fault.line, fault.column, fault.key) for fault in faults if fault.mend != mend] == [(7, "amount", "RF-9")]
+
+
+def test_very_many_unknown_statuses_are_told_in_part() -> None:
+    rows = [(f"RF-{place}", "1", "EUR", AT, f"status {place}") for place in range(500)]
+    _, faults, _ = refunds_of_rows(table("refund amount currency at status", *rows), PLAIN, known(), NOW)
+    assert faults[0].mend.count(": processed") == MOST_STRANGE
+    assert "'status 400': processed" in faults[400].mend
+
+
+def test_a_status_of_theirs_that_takes_back_what_was_told() -> None:
+    """`failed` is no refund; where a refund may fail after it was processed, it is a reversal."""
+    row = ("RF-1", "1", "EUR", AT, "failed")
+    columns = "refund amount currency at status"
+    undone = one_refund(*row, columns=columns, layout=Layout(statuses={"failed": RefundStatus.REVERSED}))
+    assert refunds_of_rows(table(columns, row), PLAIN, known(), NOW) == ([], [], 0)
+    assert isinstance(undone, Refund)
+    assert (undone.number, undone.reversed_at) == ("RF-1", NOW)
 
 
 def test_a_fault_names_the_column_as_the_file_does() -> None:

@@ -191,6 +191,38 @@ def test_a_shop_that_mails_every_half_hour_is_not_accused_all_day() -> None:
     assert [told(batches[:end]) for end in range(260, 300)] == [[]] * 40
 
 
+@pytest.mark.parametrize("a_day", [10, 200, 2_000])
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("zone", [0, 12, 66], ids=["UTC", "one hour east", "five and a half"])
+def test_a_side_that_is_booked_by_the_day_is_no_measure_of_the_hour(a_day: float, side: Side, zone: int) -> None:
+    """Dates without a time stand at the last second of their day; on Sundays nothing is booked, all of the week from the first day on."""
+    shop = Shop(a_day, mailed=lambda _: 0.995).slices(15, 3)
+    booked = [0] * len(shop)
+    for place, one in enumerate(shop):
+        last = min(place + 287 - (place + zone) % 288, len(shop) - 1)
+        sunday = (place + zone) // 288 % 7 == 6
+        booked[min(last + 288, len(shop) - 1) if sunday else last] += getattr(one, side.value)
+    slices = [replace(one, **{side.value: count}) for one, count in zip(shop, booked, strict=True)]
+    assert [one for one in verdicts(slices, BEGAN + SLICE, BEGAN + 14 * DAY, every=2) if one[1]] == []
+
+
+def test_a_batch_of_the_hour_is_no_booking_of_the_day() -> None:
+    """What runs on the hour begins a slice; what has no time of day ends one."""
+    end = 12 * 20 + 3
+    for place, said in ((end - 3, COLLAPSED), (end - 4, [])):
+        shop = still(lambda at, place=place: 500 if at == place else int(at < 12), lambda at: int(at < 12), end)  # type: ignore[misc]
+        assert told(shop) == said
+
+
+@pytest.mark.parametrize(
+    ("at_the_end", "else_", "booked"), [(20, 0, True), (19, 0, False), (30, 29, True), (30, 30, False), (288, 287, True), (100, 288, False)]
+)
+def test_most_of_a_week_and_twenty_records_tell_how_they_are_booked(at_the_end: int, else_: int, booked: bool) -> None:
+    """A day of which so many records stand in the last slice, and one in each of so many others."""
+    day = still(lambda place: at_the_end if place == 287 else int(place < else_), lambda _: 1, 288)
+    assert Counts.of(day, SLICE, 288).by_the_day() is booked
+
+
 def weeks(count: float, weight: Weight, mailed: Weight = lambda _: 1.0) -> list[Slice]:
     return [
         Slice(at, round(20 * weight(at)), round(20 * weight(at) * mailed(at)))
