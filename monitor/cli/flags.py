@@ -93,7 +93,7 @@ def of_rows(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--delimiter", metavar="CHAR", help="between the fields of CSV, or `tab` (default: found out from the header)")
     sub.add_argument("--decimal", choices=(".", ","), default=".", help="before the cents (default: %(default)s)")
     sub.add_argument("--minor-units", action="store_true", help="amounts are whole numbers of the smallest unit: 1250 is 12.50")
-    sub.add_argument("--negative", action="store_true", help="what was paid back is written as a negative amount")
+    sub.add_argument("--negative", action="store_true", help="refunds are written as negative amounts")
     sub.add_argument("--currency", metavar="CODE", help="where rows name none, e.g. EUR")
     sub.add_argument(
         "--time-zone", default="UTC", metavar="ZONE", help="of times that bear none, e.g. Europe/Berlin (default: %(default)s)"
@@ -110,6 +110,9 @@ def of_comparison(sub: argparse.ArgumentParser) -> None:
     of_rows(sub)
     sub.add_argument("--refund-columns", action="append", metavar="FIELD=COLUMN,…", help="as --columns, of the refunds only")
     sub.add_argument("--confirmation-columns", action="append", metavar="FIELD=COLUMN,…", help="as --columns, of the confirmations only")
+    for side in ("refund", "confirmation"):
+        text = f"as the flag of that name, of the {side}s only: decimal=, or minor_units=true (may be repeated)"
+        sub.add_argument(f"--{side}-option", action="append", metavar="OPTION=VALUE", help=text)
     sub.add_argument("--match", choices=("refund", "order"), help="by which number (default: refund, or that of --config)")
     sub.add_argument("--confirm-within", metavar="TIME", help="from a refund until its confirmation must be there (default: 1h)")
     sub.add_argument("--refund-within", metavar="TIME", help="from a confirmation until its refund must be there (default: 15m)")

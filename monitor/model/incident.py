@@ -122,6 +122,7 @@ class DeployCandidate:
     at: Instant
     seconds_after: float
     link: Link
+    taken_back: Instant | None = None  # when it was rolled back, where that was after the incident began
 
 
 @dataclass(frozen=True, slots=True)

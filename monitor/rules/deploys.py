@@ -37,7 +37,8 @@ def candidates(
         known = found.get(key, marker)
         newer, older = (marker, known) if marker.at.seconds_since(known.at) >= 0 else (known, marker)
         found[key] = replace(newer, service=service, version=newer.version or older.version, by=newer.by or older.by)
-    graded = [_graded(marker, began, last_good, control_good) for marker in found.values()]
+    undone = {m.deploy: m.at for m in deploys if m.phase is DeployPhase.ROLLBACK and began.seconds_since(m.at) < 0}
+    graded = [replace(_graded(marker, began, last_good, control_good), taken_back=undone.get(marker.deploy)) for marker in found.values()]
     linked = [candidate for candidate in graded if candidate.link is not Link.NONE]
     return tuple(sorted(linked, key=lambda c: (c.link is not Link.BRACKETED, c.seconds_after, c.deploy))[:MOST])
 
@@ -47,6 +48,8 @@ def worded(candidate: DeployCandidate) -> str:
     name = " ".join(part for part in (candidate.service, candidate.version or candidate.deploy) if part)
     by = f" by {candidate.by}" if candidate.by else ""
     running = ", still running" if candidate.phase is DeployPhase.START else ""
+    if candidate.taken_back is not None:
+        running = f", rolled back {candidate.taken_back.when.strftime('%H:%M:%SZ')}"
     when = candidate.at.when.strftime("%H:%M:%SZ")
     return f"{name}{by} {DID[candidate.phase]} {when}{running}; began {lapse(candidate.seconds_after)} after ({candidate.link.value})"
 

@@ -463,3 +463,21 @@ def test_the_schema_is_that_of_the_daemon_in_its_parts() -> None:
     daemons = json.loads((SCHEMAS / "ledger.schema.json").read_text())["$defs"]
     for part in ("standing", "class", "money", "difference", "kind"):
         assert COMPARISON["$defs"][part] == daemons[part], f"{part}: copy it from config/ledger.schema.json"
+
+
+def test_each_file_may_be_written_in_its_own_way(mailcanary: Command, tmp_path: Path) -> None:
+    """Refunds in cents, or negative, beside confirmations that never are."""
+    refunds, sent = tmp_path / "refunds.csv", tmp_path / "sent.csv"
+    sent.write_text("refund,amount,currency,at,id\nRF-1,10.00,EUR,2026-03-01T12:05:00Z,m1\nRF-9,1.00,EUR,2026-03-01T16:00:00Z,m9\n")
+    last = "RF-9,{},EUR,2026-03-01T15:59:00Z\n"
+    refunds.write_text("refund,amount,currency,at\nRF-1,1000,EUR,2026-03-01T12:00:00Z\n" + last.format(100))
+    assert mailcanary("ledger", "reconcile", str(refunds), str(sent), "--refund-option", "minor-units=true").code == 0
+    assert mailcanary("ledger", "reconcile", str(refunds), str(sent)).code == 1, "else it is a thousand"
+    refunds.write_text("refund,amount,currency,at\nRF-1,-10.00,EUR,2026-03-01T12:00:00Z\n" + last.format("-1.00"))
+    assert mailcanary("ledger", "reconcile", str(refunds), str(sent), "--negative").code == 0
+    for option, said in (
+        ("minor=true", "write OPTION=VALUE, with an option of currency, decimal"),
+        ("decimal=;", "write decimal=. or decimal=,"),
+    ):
+        outcome = mailcanary("ledger", "reconcile", str(refunds), str(sent), "--refund-option", option)
+        assert outcome.code == 2 and said in outcome.err, outcome

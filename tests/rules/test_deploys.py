@@ -148,3 +148,14 @@ def test_the_oldest_are_forgotten() -> None:
 def test_always_in_order_whatever_comes_first(seconds: list[float]) -> None:
     found = [each.at.utc for each in told(*[marker(at_, deploy=str(number)) for number, at_ in enumerate(seconds)])]
     assert found == sorted(found) and len(found) == len(seconds)
+
+
+def test_what_was_rolled_back_since_is_not_said_to_be_running_still() -> None:
+    (found,) = candidates((marker(-60, START), marker(30, ROLLBACK)), at(0), None, control_good=False)
+    assert found.taken_back == at(30)
+    assert (
+        worded(found)
+        == f"checkout v512 by ana started {at(-60).when:%H:%M:%S}Z, rolled back {at(30).when:%H:%M:%S}Z; began 60.0 s after (near)"
+    )
+    (running,) = candidates((marker(-60, START), marker(30, ROLLBACK, deploy="d-2")), at(0), None, control_good=False)
+    assert running.taken_back is None and "still running" in worded(running)

@@ -24,6 +24,7 @@ from monitor.rules.plain import one_line
 from monitor.rules.reconcile.impact import counted
 
 BATCH = 1_000  # rows in one request
+MOST_NAME = 200  # characters of the file's name
 BYTES = 2 * 1024 * 1024  # about, of one
 WITHIN = 60.0  # seconds for one
 TRIES = 5  # of one batch, while the daemon says that it is busy
@@ -67,7 +68,7 @@ def call(arguments: argparse.Namespace) -> int:
                 told.refuse(faults, len(faults))
                 if rows:
                     rows_there = True
-                    told.add(_pushed(arguments, side, rows), lines, theirs)
+                    told.add(_pushed(arguments, side, rows, lines), lines, theirs)
                 bar.heard(f"importing {side}", done)
     except SourceError as error:
         raise UsageError(one_line(str(error))) from None
@@ -134,9 +135,10 @@ def _named(names: Sequence[str], row: Sequence[object]) -> Document:
     }
 
 
-def _pushed(arguments: argparse.Namespace, side: str, rows: list[Document]) -> Document:
-    """What the daemon says of them, also where it could take none."""
-    body: Mapping[str, object] = {side: rows, **({"source": arguments.source} if arguments.source else {})}
+def _pushed(arguments: argparse.Namespace, side: str, rows: list[Document], lines: Sequence[int]) -> Document:
+    """What the daemon says of them, also where it could take none. It hears where they stand, for whoever repairs."""
+    there: Document = {"origin": one_line(Path(arguments.file).name)[:MOST_NAME], "lines": list(lines)}
+    body: Mapping[str, object] = {side: rows, **there, **({"source": arguments.source} if arguments.source else {})}
 
     def push(daemon: Daemon) -> Document:
         try:

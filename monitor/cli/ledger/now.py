@@ -24,6 +24,8 @@ _OF_FILES = (
     "time_zone",
     "time_format",
     "statuses",
+    "refund_option",
+    "confirmation_option",
     "match",
     "confirm_within",
     "refund_within",

@@ -22,6 +22,16 @@ from monitor.settings.scalars import parse_duration
 
 FIELDS = ("refund", "order", "amount", "currency", "at", "recipient", "status", "reversed_at", "id", "outcome", "resend")
 KEY_BYTES = 32
+_TRUTH = ("true", "false")
+OPTIONS: dict[str, tuple[str, ...]] = {  # of one file; what values they have, where those are few
+    "decimal": (".", ","),
+    "minor_units": _TRUTH,
+    "negative": _TRUTH,
+    "currency": (),
+    "delimiter": (),
+    "time_zone": (),
+    "time_format": (),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,28 @@ def layout_of(arguments: argparse.Namespace, own_columns: list[str] | None = Non
 
 
 def _source(side: Side, arguments: argparse.Namespace) -> SourcePolicy:
-    own = arguments.refund_columns if side is Side.REFUNDS else arguments.confirmation_columns
-    return SourcePolicy(side.value, side, FilesSource("", FileFormat.CSV, layout_of(arguments, own)), every=0.0, lag=0.0)
+    """What is paid back is negative in the refunds only; the confirmation never is."""
+    own = argparse.Namespace(**vars(arguments))
+    if side is Side.REFUNDS:
+        columns, options, flag = arguments.refund_columns, arguments.refund_option, "--refund-option"
+    else:
+        columns, options, flag = arguments.confirmation_columns, arguments.confirmation_option, "--confirmation-option"
+        own.negative = False
+    for option in options or ():
+        _set(own, flag, option)
+    return SourcePolicy(side.value, side, FilesSource("", FileFormat.CSV, layout_of(own, columns)), every=0.0, lag=0.0)
+
+
+def _set(arguments: argparse.Namespace, flag: str, option: str) -> None:
+    """One option for one of the two files. Raises UsageError."""
+    name, _, value = option.partition("=")
+    key = name.strip().replace("-", "_")
+    if key not in OPTIONS:
+        raise UsageError(f"{flag} {option}: write OPTION=VALUE, with an option of {', '.join(sorted(OPTIONS))}")
+    allowed = OPTIONS[key]
+    if allowed and value not in allowed:
+        raise UsageError(f"{flag} {option}: write {key}={f' or {key}='.join(allowed)}")
+    setattr(arguments, key, value == "true" if allowed == _TRUTH else value)
 
 
 def columns_of(written: Sequence[str]) -> dict[str, str]:

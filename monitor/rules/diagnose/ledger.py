@@ -121,16 +121,17 @@ def _after_deploy(view: _View) -> str:
 
 def _rollback(view: _View) -> str:
     best = _candidate(view)
-    return f"roll back {best[0]}, if it can be; " if best and best[2] is not DeployPhase.ROLLBACK else ""
+    return f"roll back {best[0]}, if it can be; " if best and best[2] is not DeployPhase.ROLLBACK and not best[3] else ""
 
 
-def _candidate(view: _View) -> tuple[str, float, DeployPhase] | None:
-    """The deploy that stands nearest before it: its name, the seconds since, what it did."""
+def _candidate(view: _View) -> tuple[str, float, DeployPhase, bool] | None:
+    """The deploy that stands nearest before it: its name, the seconds since, what it did, and whether it is undone meanwhile."""
     found = deploys.candidates(view.world.incidents.deploys, view.since, None, control_good=False)
     if not found:
         return None
     best = found[0]
-    return " ".join(part for part in (best.service, best.version or best.deploy) if part), best.seconds_after, best.phase
+    name = " ".join(part for part in (best.service, best.version or best.deploy) if part)
+    return name, best.seconds_after, best.phase, best.taken_back is not None
 
 
 # --- what else is known ---------------------------------------------------------------------------------------------------

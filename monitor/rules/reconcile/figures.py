@@ -140,7 +140,7 @@ def minor(text: str, currency: str) -> tuple[int, str]:
     number = text.strip()
     if not _DIGITS(number):
         _refuse_odd(number)
-        raise FigureFault(f"{quoted(text)} is no whole number of the smallest unit", "write 1250 for 12.50, or take minor_units out")
+        raise FigureFault(f"{quoted(text)} is no whole number of the smallest unit", "write 1250, or leave `minor_units: true` away")
     return _bounded(int(number) * _TENS[_DECIMALS - currencies()[code]]), code
 
 

@@ -30,7 +30,7 @@ AT_ONCE = 1_000  # rows that the rule is given: of so many it names every fault
 NAMED = 3  # faults that a refusal repeats
 MOST_SHOWN = 100  # faults that an answer spells out
 MAX_KEY = 40  # characters of an unknown key that are repeated
-_SETS = re.compile(r"\b(?:set|leave) `|\btake minor_units out\b")  # mends that are of the configuration
+_SETS = re.compile(r"\b(?:set|leave) `")  # mends that are of the configuration
 _NO_OBJECT = ("is no object", "send each row as {...}")
 SMALLER = f"send at most {MOST_PUSHED} rows and {PUSHED_BYTES >> 20} MiB, the rest in another request; a row may come twice"
 
