@@ -57,7 +57,7 @@ def _kept() -> int:
                 return 1
             server = line.split()[2].partition("/metrics")[0]
             show = [sys.executable, "-m", "monitor", "incident", "show", "INC-1", "--server", server]
-            incident = _run(show, "last evidence", 40)
+            incident = _run(show, "last evidence", 44)
             asked = [f"{sys.executable} -m monitor gate run --server {server} --deploy checkout-{it} --version {it}" for it in ("v2", "v3")]
             gates = _run(["sh", "-c", "; echo; ".join(asked)], "GATE PASS", GATE_LINES)
         finally:

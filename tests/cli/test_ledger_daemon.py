@@ -312,7 +312,7 @@ def test_reconcile_now_takes_no_flags_of_files(ledger: Command, flags: tuple[str
 def test_status_shows_refused_rows_without_their_numbers(ledger: Command, book: Book) -> None:
     ledger("import", book(REFUNDS, [refund(1), refund(2, '"1.234,50"')]), "--refunds")
     outcome = ledger("status")
-    assert outcome.code == 0 and "line 2: amount '1.234,50' is no amount" in outcome.out and "RF-" not in outcome.out
+    assert outcome.code == 0 and "line 3: amount '1.234,50' is no amount" in outcome.out and "RF-" not in outcome.out
 
 
 def test_show(ledger: Command, book: Book) -> None:

@@ -17,8 +17,10 @@ COLOURS = {"missing": "bold red", "spurious": "bold red", "mismatched": "red", "
 def print_standing(document: Document, console: Console) -> None:
     standing, windows = document["standing"], document["windows"]
     differ = [row for row in standing["classes"] if row["open"]]
-    line = ", ".join(f"{row['open']} {row['class']}" for row in differ) or "nothing differs"
-    console.print(line, style="bold red" if differ else "bold green", markup=False)
+    unread = [row["source"] for row in document["sources"] if row["refused"] or row["blind"]]
+    well = f"nothing differs among what could be read ({', '.join(unread)})" if unread else "nothing differs"
+    line = ", ".join(f"{row['open']} {row['class']}" for row in differ) or well
+    console.print(line, style="bold red" if differ else "bold yellow" if unread else "bold green", markup=False)
     console.print(
         f"{standing['refunds']} refunds, {standing['confirmed']} confirmed, {standing['awaited']} awaited; "
         f"{standing['confirmations']} confirmations, {standing['undecided']} undecided",
