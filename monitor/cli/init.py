@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -195,13 +194,22 @@ def _closing_words(target: Target, answers: Answers, verdict: Verdict, probed: P
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """SIGTERM unwinds as Ctrl-C does, so that no secret stays behind."""
+    """SIGTERM unwinds as Ctrl-C does, so that no secret stays behind: as an exception out of the middle of an event loop it would leave
+    tasks that nobody ends."""
+    came: list[int] = []
 
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
+    def stop(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background: nobody would hear it
+            raise SystemExit(128 + number)
+        signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt:
+        if not came:
+            raise
+        raise SystemExit(128 + came[0]) from None
     finally:
         signal.signal(signal.SIGTERM, before)
