@@ -45,7 +45,7 @@ BUDGETS = {
     "pipelines": 120,
     "real": 1000,
 }
-WAITING = ("cli", "real")  # a lane of their own
+WAITING = ("cli", "matrix", "pipelines", "real")  # a lane of their own
 UNPLANNED = 60  # the budget of a folder that is not listed yet
 GIVE_UP = 3  # a suite that takes this many budgets is stopped
 MARK = "pytest.mark.hostile"
