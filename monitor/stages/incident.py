@@ -16,13 +16,14 @@ from monitor.model.facts import (
     SubmitError,
     Transition,
 )
-from monitor.model.incident import Phase, Scope, ScopeKind
+from monitor.model.incident import Phase
 from monitor.model.ledger import Impact
-from monitor.model.policy import Policy, Role
-from monitor.model.probe import MailboxName, Route
+from monitor.model.policy import Policy
+from monitor.model.probe import Route
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.incident import Layout, decide
 from monitor.rules.incident.matters import MATTERS
+from monitor.rules.reconcile.impact import provider_of
 
 IDLE = 3600.0
 IMPACT_WITHIN = 1.0  # seconds for all that is told at once: no page waits longer for a number
@@ -106,7 +107,7 @@ class Incident:
                 for index, fact in enumerate(weighed):
                     if not _is_told(fact) or fact.parent is not None:
                         continue
-                    asked = (fact.since.utc, _provider(fact.scope, policy))
+                    asked = (fact.since.utc, provider_of(fact.scope, policy))
                     if asked not in known:
                         known[asked] = await ledger.impact(asked[0], fact.at.utc, asked[1])
                     weighed[index] = replace(fact, impact=known[asked])
@@ -115,18 +116,6 @@ class Incident:
         except LedgerUnreadable as error:
             _log.warning("what an incident means for real refunds is not known: %s", error)
         return weighed
-
-
-def _provider(scope: Scope, policy: Policy) -> str:
-    """The mailbox provider to whose customers the incident is confined; empty: it may be about all of them."""
-    match scope.kind:
-        case ScopeKind.PROVIDER:
-            return scope.name
-        case ScopeKind.MAILBOX:
-            box = policy.mailboxes.get(MailboxName(scope.name))
-            return box.provider if box is not None and box.role is Role.SEED else ""
-        case ScopeKind.ALL | ScopeKind.PATH | ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
-            return ""
 
 
 def _is_told(fact: Transition) -> bool:

@@ -16,7 +16,7 @@ from monitor.model.instant import Instant
 from monitor.model.ledger import Portion, Purge, Side, Standing, Table, Taking, Volume
 from monitor.model.sources import PushSource, SourcePolicy
 from monitor.ports import Ledger, LedgerSource, LedgerUnreadable, SourceError
-from monitor.rules.reconcile import Known, Reading, read
+from monitor.rules.reconcile import Knowledge, Reading, read
 from monitor.rules.reconcile.changes import is_news
 from monitor.rules.reconcile.known import mark_of
 from monitor.rules.reconcile.volume import judge
@@ -84,7 +84,7 @@ class Reconcile:
         self._hurry = asyncio.Event()
         self._blind: set[str] = set()
         self._unkept: set[str] = set()  # who finds the store unreadable now
-        self._known: tuple[object, int, Known] | None = None
+        self._known = Knowledge()
         self._purged = self._counted = -1e9  # on the monotonic clock
         self._volumes: tuple[Volume, ...] = ()
         self._mark = ""  # under which the store is used
@@ -178,18 +178,12 @@ class Reconcile:
     async def _take(self, policy: SourcePolicy, portion: Portion, left: _Left, stored: tuple[str, str]) -> bool:
         """Whether the source is refused. An empty portion is kept too: it tells how far the source was read."""
         now = self._desk.clock.now().utc
-        reading = await asyncio.to_thread(read, policy, self._knowledge(), portion.content, left.memory, now)
+        known = self._known.now(self._desk.policy, self._desk.world.ledger)
+        reading = await asyncio.to_thread(read, policy, known, portion.content, left.memory, now)
         after = _Left(portion.position, reading.memory, _refused(portion, reading, left.refused))
         moved = (after.position, after.kept(policy)) != stored  # else somebody else's word stands: a batch that was pushed
         await self._ledger.take(_taking(policy, portion, reading, now, after if moved else None, refused=after.refused))
         return after.refused
-
-    def _knowledge(self) -> Known:
-        """Made anew only when the policy is another one, or there are new probes."""
-        policy, view = self._desk.policy, self._desk.world.ledger
-        if self._known is None or self._known[0] is not policy or self._known[1] != view.numbered:
-            self._known = (policy, view.numbered, Known.of(policy, frozenset(view.numbers)))
-        return self._known[2]
 
     # --- blindness ------------------------------------------------------------------------------------------------------
 

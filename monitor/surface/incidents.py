@@ -7,12 +7,10 @@ from enum import StrEnum
 
 from monitor.desk import Desk
 from monitor.model.facts import NotifyFailed, Transition
-from monitor.model.incident import DeployCandidate, Diagnosis, Phase, Scope, ScopeKind
+from monitor.model.incident import DeployCandidate, Diagnosis, Phase
 from monitor.model.instant import Instant
 from monitor.model.ledger import Impact
 from monitor.model.notice import Call
-from monitor.model.policy import Role
-from monitor.model.probe import MailboxName
 from monitor.rules.deploys import worded
 from monitor.rules.notice import TITLES, render
 from monitor.rules.notify import hushed, owed
@@ -83,18 +81,6 @@ def incident_row(state: IncidentState, now: Instant) -> Row:
         "acknowledged_by": plain(state.acknowledged.by) if state.acknowledged else None,
         "silenced_until": _iso(state.silenced.until) if state.silenced and state.is_silent(now) else None,
     }
-
-
-def provider_of(desk: Desk, scope: Scope) -> str:
-    """The mailbox provider whose customers the incident is about; empty: everybody's."""
-    match scope.kind:
-        case ScopeKind.PROVIDER:
-            return scope.name
-        case ScopeKind.MAILBOX:
-            box = desk.policy.mailboxes.get(MailboxName(scope.name))
-            return box.provider if box is not None and box.role is Role.SEED else ""
-        case ScopeKind.ALL | ScopeKind.PATH | ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
-            return ""
 
 
 def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None = None) -> Row:

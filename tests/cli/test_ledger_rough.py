@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-IMPATIENT = "import sys, monitor.cli.ledger.bar as b; b.PATIENCE = 0.0; "
+IMPATIENT = "import sys, monitor.cli.bar as b; b.PATIENCE = 0.0; "
 SPILLS = "import monitor.edge.ledger.schema as s; s.CACHE_ONCE = 64; "  # KiB: what it has read goes to its temporary file at once
 MAIN = "from monitor.cli import main; sys.exit(main(sys.argv[1:]))"
 HEADER = "refund,amount,currency,at,recipient\n"

@@ -17,6 +17,7 @@ from monitor.model.policy import Policy
 from monitor.model.probe import ProbeId, Purpose, Route
 from monitor.model.verdict import Reason, Symptom
 from monitor.ports import LedgerUnreadable
+from monitor.rules.reconcile.impact import provider_of
 from monitor.stages import incident
 from monitor.stages.incident import IMPACT_WITHIN
 from tests.fakes.ledger import FakeLedger
@@ -117,7 +118,7 @@ def test_an_incident_of_probes_says_it_too_and_steps_that_nobody_hears_of_do_not
     ],
 )
 def test_customers_of_a_provider_are_counted_where_only_it_is_concerned(tmp_path: Path, scope: Scope, provider: str) -> None:
-    assert incident._provider(scope, two_paths(tmp_path, holding=True)) == provider
+    assert provider_of(scope, two_paths(tmp_path, holding=True)) == provider
 
 
 def test_a_part_of_another_incident_is_not_weighed(tmp_path: Path) -> None:

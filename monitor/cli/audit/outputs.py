@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.cli import remark, tell
+from monitor.cli.bar import PatientBar
 from monitor.cli.files import written
 from monitor.cli.paper import drawn
 from monitor.rules.plain import one_line
@@ -22,8 +17,6 @@ from monitor.surface.audit.findings import final_line
 from monitor.surface.audit.junit import junit
 from monitor.surface.audit.markdown import markdown
 from monitor.surface.audit.text import print_audit
-
-PATIENCE = 2.0  # seconds before there is a progress bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +52,11 @@ def _json(document: Document) -> str:
     return f"{json.dumps(document, indent=2)}\n"
 
 
-class Bar:
-    """A context manager; shown on a terminal only, and only when there is something to wait for."""
+class Bar(PatientBar):
+    """How many domains are done."""
 
     def __init__(self, wanted: int) -> None:
-        live = sys.stderr is not None and sys.stderr.isatty()
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"))
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), disable=not live, transient=True)
-        self._task = self._bar.add_task("asking", total=wanted)
-        self._soon = threading.Timer(PATIENCE, self._bar.start) if live else None
-
-    def __enter__(self) -> Bar:
-        if self._soon is not None:
-            self._soon.daemon = True
-            self._soon.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon.join()  # else it might be shown after its end
-        self._bar.stop()
+        super().__init__("asking", wanted, "{task.completed}/{task.total}")
 
     def advanced(self, domain: str) -> None:
         self._bar.update(self._task, advance=1, description=one_line(domain))

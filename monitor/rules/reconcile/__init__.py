@@ -6,7 +6,7 @@ cannot be taken becomes a fault with its line and its mend, and the good rows ar
 
 from __future__ import annotations
 
-from monitor.rules.reconcile.known import Known
+from monitor.rules.reconcile.known import Knowledge, Known
 from monitor.rules.reconcile.reading import Reading, read
 
-__all__ = ["Known", "Reading", "read"]
+__all__ = ["Knowledge", "Known", "Reading", "read"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from monitor.model.incident import Scope, ScopeKind
 from monitor.model.ledger import Impact
 from monitor.model.money import Money
+from monitor.model.policy import Policy, Role
+from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
 from monitor.rules.reconcile.figures import shown
 
@@ -23,6 +26,18 @@ def worded(impact: Impact, symptom: Symptom, over: bool) -> str:
         until = datetime.fromtimestamp(max(0.0, impact.until), UTC)
         said = f"no real refund since, as far as the ledger was read ({until:%H:%M:%S}Z)"
     return f"at {impact.provider}: {said}" if impact.provider else said
+
+
+def provider_of(scope: Scope, policy: Policy) -> str:
+    """The mailbox provider to whose customers an incident is confined; empty: it may be about all of them."""
+    match scope.kind:
+        case ScopeKind.PROVIDER:
+            return scope.name
+        case ScopeKind.MAILBOX:
+            box = policy.mailboxes.get(MailboxName(scope.name))
+            return box.provider if box is not None and box.role is Role.SEED else ""
+        case ScopeKind.ALL | ScopeKind.PATH | ScopeKind.DEPLOY | ScopeKind.DOMAIN | ScopeKind.LEDGER:
+            return ""
 
 
 def amounts(money: Sequence[Money]) -> str:

@@ -12,6 +12,7 @@ from monitor.model.ledger import HASHED
 from monitor.model.policy import KeyRing, Policy, Role
 from monitor.model.sources import MailboxSource, Match
 from monitor.rules import token
+from monitor.views.ledger import LedgerView
 
 MIN_NUMBER = 6  # characters of a probe's number that is looked for behind a prefix
 _BOUNDS = frozenset("-_/#:. ")  # between a prefix and a number
@@ -135,6 +136,18 @@ class Known:
             return False
         ends = (number[-token.LENGTH :], number[: token.LENGTH])
         return any(token.verify(self.keys, "", "", shape) is not None for shape in (*token.find(number), *ends))
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What is known, made anew only when the policy is another one, or there are new probes."""
+
+    _made: tuple[Policy, int, Known] | None = None
+
+    def now(self, policy: Policy, view: LedgerView) -> Known:
+        if self._made is None or self._made[0] is not policy or self._made[1] != view.numbered:
+            self._made = (policy, view.numbered, Known.of(policy, frozenset(view.numbers)))
+        return self._made[2]
 
 
 def _base(address: str) -> str:

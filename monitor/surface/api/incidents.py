@@ -13,9 +13,10 @@ from monitor.model.incident import IncidentId
 from monitor.model.ledger import Impact
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
+from monitor.rules.reconcile.impact import provider_of
 from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest
 from monitor.surface.api.replies import body_of
-from monitor.surface.incidents import Shown, incident_list, incident_story, known, provider_of
+from monitor.surface.incidents import Shown, incident_list, incident_story, known
 from monitor.views.incidents import IncidentState
 
 NAMED = 10  # incidents that a 404 names
@@ -75,7 +76,7 @@ class IncidentDesk:
         until = (state.resolved_at or self.desk.clock.now()).utc
         try:
             async with asyncio.timeout(IMPACT_WITHIN):
-                return await self.ledger.impact(state.last.since.utc, until, provider_of(self.desk, state.last.scope))
+                return await self.ledger.impact(state.last.since.utc, until, provider_of(state.last.scope, self.desk.policy))
         except (LedgerUnreadable, TimeoutError):
             return None
 

@@ -13,12 +13,12 @@ from monitor.model.incident import IncidentId
 from monitor.model.ledger import CLASS_OF, DifferenceClass, DifferenceKind, Purge, Purged, SourceStanding, Wanted
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
+from monitor.rules.reconcile.impact import provider_of
 from monitor.rules.reconcile.known import hashed
 from monitor.rules.reconcile.windows import windows_of
 from monitor.surface.api.bodies import PurgeRequest, ReconcileRequest, epoch_or_date
 from monitor.surface.api.pushes import configured, unreadable
 from monitor.surface.api.replies import body_of
-from monitor.surface.incidents import provider_of
 from monitor.surface.ledger import difference_row, differences_csv, ledger_document
 from monitor.views.ledger import CLASS_OF_SYMPTOM
 
@@ -146,7 +146,7 @@ class LedgerDesk:
             wanted,
             kinds=tuple(kind for kind in wanted.kinds if about is None or CLASS_OF[kind] is about),
             since=last.since.utc if wanted.since is None else max(wanted.since, last.since.utc),
-            provider=provider_of(self.desk, last.scope),
+            provider=provider_of(last.scope, self.desk.policy),
         )
 
 

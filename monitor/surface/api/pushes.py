@@ -17,7 +17,7 @@ from monitor.model.ledger import Confirmation, Refund, RowFault, Side, Table, Ta
 from monitor.model.sources import COMPLETE, PushSource, SourcePolicy
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
-from monitor.rules.reconcile import Known, read
+from monitor.rules.reconcile import Knowledge, Known, read
 from monitor.surface.api.bodies import Pushed
 from monitor.surface.api.limits import MOST_PUSHED, MOST_PUSHES, PUSHED_BYTES
 from monitor.surface.api.replies import BODY_WITHIN
@@ -65,7 +65,7 @@ class Pushes:
     nudge: Callable[[], None]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     under_way: int = 0
-    _known: tuple[object, int, Known] | None = None
+    _known: Knowledge = field(default_factory=Knowledge)
 
     async def refunds(self, request: web.Request) -> web.Response:
         return await self._bounded(request, Side.REFUNDS)
@@ -90,7 +90,8 @@ class Pushes:
             ledger, source = self._source(side, said.source)
             now = self.desk.clock.now()
             until = _until(said.complete_until, now, source.lag)
-            reading = await asyncio.to_thread(_read, rows, lines, source, self._knowledge(), now.utc)
+            known = self._known.now(self.desk.policy, self.desk.world.ledger)
+            reading = await asyncio.to_thread(_read, rows, lines, source, known, now.utc)
             if reading.nothing or (said.complete_until is None and await _has_said(ledger, source)):
                 until = None
             taking = Taking(
@@ -127,13 +128,6 @@ class Pushes:
             what = f"{plain(name)} takes no {side.value}" if name else "which source they are of is not said"
             raise web.HTTPConflict(text=f"source: {what}; name one of {', '.join(sources)}")
         return ledger, sources[name]
-
-    def _knowledge(self) -> Known:
-        """Made anew only when the policy is another one, or there are new probes."""
-        policy, view = self.desk.policy, self.desk.world.ledger
-        if self._known is None or self._known[0] is not policy or self._known[1] != view.numbered:
-            self._known = (policy, view.numbered, Known.of(policy, frozenset(view.numbers)))
-        return self._known[2]
 
 
 def configured(desk: Desk, ledger: Ledger | None) -> Ledger:
