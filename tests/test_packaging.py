@@ -80,7 +80,7 @@ def third_party(tree: ast.Module) -> set[str]:
 
 
 def test_every_third_party_import_is_declared() -> None:
-    product = RUNTIME | EXTRAS["uvloop"] | EXTRAS["sql"]
+    product = RUNTIME | EXTRAS["uvloop"] | EXTRAS["sql"] | EXTRAS["apprise"]
     lab = product | EXTRAS["lab"]
     undeclared = {module: third_party(tree) - (lab if module.startswith("monitor/lab/") else product) for module, tree in TREES.items()}
     assert {module: names for module, names in undeclared.items() if names} == {}
@@ -88,13 +88,13 @@ def test_every_third_party_import_is_declared() -> None:
 
 def test_every_dependency_is_imported() -> None:
     used = set().union(*(third_party(tree) for tree in TREES.values()))
-    assert (RUNTIME - DATA) | EXTRAS["lab"] | EXTRAS["uvloop"] | (EXTRAS["sql"] - DRIVERS) <= used
+    assert (RUNTIME - DATA) | EXTRAS["lab"] | EXTRAS["uvloop"] | EXTRAS["apprise"] | (EXTRAS["sql"] - DRIVERS) <= used
 
 
 def test_every_dependency_has_its_allowed_importers() -> None:
     contracts = [c for c in PYPROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "protected"]
     guarded = {canonicalize_name(PART_OF.get(m) or PROVIDED[m][0]) for c in contracts for m in c["protected_modules"]}
-    assert guarded == (RUNTIME - DATA) | EXTRAS["lab"] | EXTRAS["uvloop"] | (EXTRAS["sql"] - DRIVERS)
+    assert guarded == (RUNTIME - DATA) | EXTRAS["lab"] | EXTRAS["uvloop"] | EXTRAS["apprise"] | (EXTRAS["sql"] - DRIVERS)
 
 
 def pins() -> dict[str, tuple[str, int]]:

@@ -14,7 +14,18 @@ from enum import StrEnum
 from monitor.model.address import Address
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.gate import Baseline, Because, ClassTally, Example, GateId, GatePolicy, GateRoute
-from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, IncidentId, Opening, Phase, Scope, Severity, Tally
+from monitor.model.incident import (
+    DeployCandidate,
+    DeployPhase,
+    Diagnosis,
+    IncidentId,
+    Opening,
+    Phase,
+    Scope,
+    Severity,
+    SilenceId,
+    Tally,
+)
 from monitor.model.inspection import Cause, Drift, Facet, FacetKind, KeyAge
 from monitor.model.instant import Instant
 from monitor.model.ledger import Impact, Purge, Purged, Side, Standing, Volume
@@ -520,6 +531,8 @@ class Transition:
     by: str = ""  # the person, where one did it
     parent: IncidentId | None = None  # the wider incident of which it is a part: nobody is told of it any more
     impact: Impact | None = None  # on real refunds, when it was written; None: no ledger is configured, or it did not answer
+    cause: IncidentId | None = None  # the open incident of a sending domain that may be the reason of this one: a candidate, no claim
+    silent_until: float = 0.0  # a planned silence covers it: nobody is told before (seconds since the epoch); 0: none does
 
 
 # --- writer: stages/notify -------------------------------------------------------------------------------------------
@@ -616,6 +629,31 @@ class Silenced:
     by: str
     reason: str
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class SilencePlanned:
+    """From `begins` to `until` (seconds since the epoch; at most 24 h long) nobody is told of what it covers: incidents whose scope lies
+    within one of `scopes` and whose symptom is one of `symptoms`; none named: all. One that is planned ahead is a maintenance window."""
+
+    at: Instant
+    silence: SilenceId
+    by: str
+    reason: str
+    begins: float
+    until: float
+    scopes: tuple[Scope, ...] = ()
+    symptoms: tuple[Symptom, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceEnded:
+    """A person ends a silence before its time, or takes back one that has not begun."""
+
+    at: Instant
+    silence: SilenceId
+    by: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -743,7 +781,7 @@ ProbeFact = (
 )
 MailboxFact = Scanned | Looked | WatchBlind | WatchRestored | Stray | Unasked | Foreign
 TripwireFact = Tripped | Doubted | Imitated
-IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | ResolveAsked | Noted
+IncidentFact = Transition | Notified | NotifyFailed | Acknowledged | Silenced | SilencePlanned | SilenceEnded | ResolveAsked | Noted
 GateFact = GateRequested | GateProbing | GateDecided | GateCancelled | GateOverridden
 LedgerFact = Reconciled | SourceBlind | SourceRestored | LedgerPurged
 ZoneFact = ZoneObserved | ZoneLearned | Baselined | InspectionAsked
@@ -807,6 +845,8 @@ KINDS: dict[str, type[Fact]] = {
     "notify_failed": NotifyFailed,
     "acknowledged": Acknowledged,
     "silenced": Silenced,
+    "silence_planned": SilencePlanned,
+    "silence_ended": SilenceEnded,
     "resolve_asked": ResolveAsked,
     "noted": Noted,
     "deploy_marked": DeployMarked,

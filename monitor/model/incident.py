@@ -9,6 +9,7 @@ from typing import NewType
 from monitor.model.instant import Instant
 
 IncidentId = NewType("IncidentId", str)  # INC-<number>, counted up within one journal
+SilenceId = NewType("SilenceId", str)  # SIL-<number>, likewise
 
 
 class Severity(StrEnum):
@@ -51,6 +52,7 @@ class Phase(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     RECOVERING = "recovering"  # the latest evidence of every affected route is good
     RELAPSED = "relapsed"  # adverse again while recovering: no new page
+    SILENCED = "silenced"  # a planned silence begins to cover it, or covers it no longer: nobody is told before `silent_until`
     FLAPPING = "flapping"  # opened and resolved again and again: it stays open, and recovery takes longer
     RESOLVED = "resolved"
 
@@ -82,6 +84,14 @@ class Layer(StrEnum):
     MONITOR = "monitor"
 
 
+class Confidence(StrEnum):
+    """How well the evidence tells this layer from the others."""
+
+    HIGH = "high"  # the pattern fits no other layer, or the peer or the zone says so itself
+    MEDIUM = "medium"  # it fits best, and something that would tell was not there to be seen
+    LOW = "low"  # a guess by what is usual: too few probes, or evidence against it
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """The layer, and what shows it, in plain words; `said` is what the peer said, verbatim."""
@@ -94,6 +104,8 @@ class Diagnosis:
     next_step: str = ""
     why: str = ""  # what the zone or our own proof of the mail says of it, in a clause that stands in the summary too
     findings: tuple[str, ...] = ()  # of an incident of a domain: the findings told of so far, by their keys; bounded
+    confidence: Confidence | None = None  # None: written before there was one
+    against: tuple[str, ...] = ()  # what speaks against this layer, or was not there to be seen
 
 
 class Link(StrEnum):

@@ -37,6 +37,7 @@ class Notice:
     ended: Instant | None = None  # resolved
     incident_url: str = ""
     runbook_url: str = ""
+    lines: tuple[tuple[str, str], ...] = ()  # what the text says, as (name, words) without the padding: for channels that lay it out
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from monitor.rules.notify import owed
 from monitor.rules.plain import plain
 from monitor.surface.audit.observed import domain_summary
 from monitor.surface.deploys import deploy_rows
-from monitor.surface.evidence import freshness
+from monitor.surface.evidence import evidence, freshness
 from monitor.surface.gate import gates_summary
 from monitor.surface.incidents import Shown, incident_row, known
 from monitor.surface.ledger import ledger_summary
 from monitor.surface.metrics import Vitals
+from monitor.views.evidence import Trial
 
 MOST_INCIDENTS = 50
 MOST_STRAYS = 20
@@ -32,9 +33,12 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "version": __version__,
         "environment": policy.environment,
         "instance": policy.instance,
+        "at": now.iso(),
+        "started_at": world.started.at.iso() if world.started else None,
         "paused": {"by": world.paused.by, "reason": world.paused.reason, "since": world.paused.at.iso()} if world.paused else None,
         "journal_writable": desk.writable,
         "probes_in_flight": sum(1 for state in world.probes.values() if state.judged is None),
+        "evidence": evidence(desk, now),
         "routes": _routes(desk, now),
         "mailboxes": _mailboxes(desk),
         "strays": _strays(desk),
@@ -63,6 +67,9 @@ def _routes(desk: Desk, now: Instant) -> list[Mapping[str, object]]:
         rows.append(
             {
                 "route": str(route),
+                "path": plain(route.path),
+                "mailbox": plain(route.mailbox),
+                "provider": plain(desk.policy.mailboxes[route.mailbox].provider),
                 "verdict": last.verdict.value if last else None,
                 "reason": last.reason.value if last else None,
                 "explanation": plain(last.explanation) if last else "no probe was judged yet",
@@ -70,9 +77,20 @@ def _routes(desk: Desk, now: Instant) -> list[Mapping[str, object]]:
                 "transit_seconds": last.transit_seconds if last else None,
                 "last_evidence_at": fresh.last.iso() if fresh.last else None,
                 "stale": fresh.stale,
+                "recent": [_trial(trial) for trial in desk.world.evidence.trials(str(route))],
             }
         )
     return rows
+
+
+def _trial(trial: Trial) -> Mapping[str, object]:
+    """One of the latest probes of a route, oldest first; `reason` None while it is in flight."""
+    return {
+        "sent_at": trial.sent.iso(),
+        "reason": trial.reason.value if trial.reason else None,
+        "verdict": trial.reason.verdict.value if trial.reason else None,
+        "transit_seconds": trial.transit,
+    }
 
 
 def _mailboxes(desk: Desk) -> list[Mapping[str, object]]:

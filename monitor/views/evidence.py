@@ -48,6 +48,7 @@ class Trial:
     money: bool = False  # a wrong amount or currency was seen in it
     decided: Instant | None = None  # the latest revision
     version: str = ""  # that served it
+    transit: float | None = None  # seconds from accepted to first sighted
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ class Evidence:
             case Judged() as fact:
                 if trial := self._of(str(fact.route), fact.probe):
                     trial.reason, trial.decided, trial.shown_by, trial.unreached = fact.reason, fact.at, entry.seq, False
+                    trial.transit = fact.transit_seconds
             case Attempted() as fact if state is not None:
                 known = self.routes.setdefault(str(state.plan.route), RouteEvidence())
                 if state.first_attempt is None:

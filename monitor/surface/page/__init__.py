@@ -1,0 +1,1 @@
+"""The status page at `/`: server-rendered, readable without JavaScript, live with it."""
