@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -69,7 +70,8 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for running in started:
         if running.poll() is None:
             running.kill()
-        running.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a child of its own may hold the pipes open
+            running.communicate(timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def meanwhile(work: Callable[[], None], when: Callable[[], object]) -> Iterator[
     thread = threading.Thread(target=run)
     thread.start()
     yield
-    thread.join()
+    thread.join(30)
     assert not wrong, wrong
 
 

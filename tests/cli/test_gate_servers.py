@@ -437,7 +437,7 @@ def test_a_signal_waits_until_the_answer_is_written(mailcanary: Command, server:
     thread = threading.Thread(target=reader)
     thread.start()
     outcome = mailcanary(*RUN, "--server", server(gate("fail", status=201)).url, "--json", places[0], "--junit", places[1])
-    thread.join()
+    thread.join(10)
     assert outcome.code == 143 and last(outcome).startswith(f"GATE FAIL {GATE}")
     assert json.loads(read[0])["verdict"] == "fail" and "<testsuite" in read[1]
 

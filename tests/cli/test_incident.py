@@ -186,7 +186,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[tuple[
             yield f"http://127.0.0.1:{server.server_port}", shown
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(10)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"hello", b'{"schema": "mailcanary.incidents/v2"}'])

@@ -231,7 +231,7 @@ def busy() -> Iterator[tuple[Busy, str]]:
     thread.start()
     yield state, f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
-    thread.join()
+    thread.join(10)
     server.server_close()
 
 

@@ -146,7 +146,7 @@ async def test_a_stretch_is_taken_by_its_status(answer: Answer) -> None:
         stretched = await place.stretch(7, AT, "text", 0.5)
         await place.close()
     assert isinstance(stretched, Drawn | NotTold)
-    if isinstance(stretched, NotTold) and "404" in stretched.detail:
+    if isinstance(stretched, NotTold) and "answered 404" in stretched.detail:
         assert not stretched.transient and stretched.mend == "the annotation was deleted there"
 
 

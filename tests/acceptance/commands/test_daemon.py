@@ -1,4 +1,4 @@
-"""run, pause, resume, healthz, demo: the daemon as a process."""
+"""run, pause, resume, healthz: the daemon as a process."""
 
 from __future__ import annotations
 
@@ -170,35 +170,6 @@ async def test_sighup_does_not_kill(world: World, begin: Begin) -> None:
         daemon.process.send_signal(signal.SIGHUP)
         await daemon.line("reloaded")
         assert await daemon.stop() == 0
-
-
-async def test_demo(call: Call) -> None:
-    said = await call("demo")
-    assert said.code == 0, said.out + said.err
-    story = [line for line in said.out.splitlines() if "seen after" in line]
-    act_2 = ("its gate, which says no", "on-call is paged", "misrouted, found in `holding`")
-    acts_6_and_7 = ("the tripwire pages", "which says no at once", "lists the lost ones of act 2 and the bogus ones of act 6, and no other")
-    promised = ("every route passes", *act_2, "passes again", "told that it is over", "the gate lets v3 pass", *acts_6_and_7)
-    assert len(story) == len(promised) and all(what in line for what, line in zip(promised, story, strict=True)), story
-    assert "app/aurora-1: misrouted, arrived in INBOX of mailbox holding, and not in aurora-1" in said.out
-
-
-async def test_a_demo_whose_act_does_not_happen_exits_1(environment: dict[str, str]) -> None:
-    """A shop whose v2 does not flip the line: act 2 must be called missing, not green."""
-    broken = (
-        "import sys, monitor.cli.demo as demo, monitor.lab as lab\n"
-        "demo.ACT_DEADLINE = 8.0\n"
-        "deploy = lab.Lab.deploy\n"
-        "lab.Lab.deploy = lambda self, version: deploy(self, 'v1')\n"
-        "from monitor.cli import main\n"
-        "sys.exit(main(['demo']))\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", broken, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    async with asyncio.timeout(WITHIN):
-        out, _ = await process.communicate()
-    assert process.returncode == 1 and b"NOT SEEN within 8 s: the pipeline asks its gate" in out
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
