@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +14,10 @@ from monitor.model.ledger import HASHED
 from monitor.model.probe import MailboxName, PathName, ProbeId, Route
 from monitor.model.sources import Match
 from monitor.rules import token
-from monitor.rules.reconcile.known import Known, hashed
+from monitor.rules.reconcile.known import Knowledge, Known, hashed
+from monitor.views.ledger import LedgerView
 from tests.corpus.world import KEYS, STRANGE_KEYS
+from tests.stages.house import policy
 
 KEY = b"k" * 32
 TOKEN = token.mint(KEYS, "production", "main", ProbeId("0123456789ab"), Route(PathName("app"), MailboxName("gmail-1")), 1_772_366_400)
@@ -120,3 +125,14 @@ def test_whose_a_recipient_is() -> None:
     assert KNOWN.is_holding("Held+7@box.test")
     assert not KNOWN.is_holding("ann@box.test")
     assert not Known(key=KEY, match=Match.REFUND).is_holding("held@box.test")
+
+
+def test_what_is_known_grows_with_the_probes_and_follows_the_policy(tmp_path: Path) -> None:
+    rules, view, knowledge = policy(tmp_path, seeds=1), LedgerView(), Knowledge()
+    before = knowledge.now(rules, view)
+    assert not before.is_probe("RF-1", "") and knowledge.now(rules, view) is before
+    view.numbers.append("RF-1")
+    view.numbered += 1
+    grown = knowledge.now(rules, view)
+    assert grown.is_probe("RF-1", "") and grown is not before
+    assert knowledge.now(replace(rules, environment="other"), view) is not grown
