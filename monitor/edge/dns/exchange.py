@@ -43,6 +43,8 @@ class _Socket(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
+        if self._retired:
+            self.close()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         query, future = self.waiting.get(int.from_bytes(data[:2], "big"), (None, None))
@@ -156,7 +158,12 @@ async def ask_over_tcp(server: Server, query: Query, seconds: float) -> bytes:
 
 
 async def _opened(server: Server) -> _Socket:
-    _, socket = await asyncio.get_running_loop().create_datagram_endpoint(_Socket, remote_addr=(server.address, server.port))
+    socket = _Socket()
+    try:
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: socket, remote_addr=(server.address, server.port))
+    except BaseException:
+        socket.retire()  # on uvloop an opening that is cancelled goes on, and nobody else would close it
+        raise
     return socket
 
 
