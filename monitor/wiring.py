@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.edge.channels import build as build_channels
+from monitor.edge.channels import build_changes
 from monitor.edge.clock import SystemClock
 from monitor.edge.command import CommandSubmitter
 from monitor.edge.dns import DnsResolver
@@ -21,11 +22,11 @@ from monitor.edge.sources import build as build_sources
 from monitor.edge.suffixes import PublicSuffixes
 from monitor.edge.tls import TlsContexts
 from monitor.edge.transport import MailServerProbe
+from monitor.model.channels import PagerdutyChannel
 from monitor.model.inspection import InspectPolicy
 from monitor.model.policy import CommandPath, HttpPath, MailboxPolicy, Policy, SmtpPath
 from monitor.model.probe import MailboxName, PathName
 from monitor.ports import (
-    Annotator,
     Channel,
     Clock,
     Entropy,
@@ -38,6 +39,7 @@ from monitor.ports import (
     SuffixList,
     TransportProbe,
 )
+from monitor.stages.annotate import Annotators
 
 LOOK_WITHIN = 20.0  # seconds for one mail server
 
@@ -53,7 +55,7 @@ class Edges:
     mailboxes: Mapping[MailboxName, Mailbox]
     channels: Mapping[str, Channel] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
-    annotator: Annotator | None = None
+    annotator: Annotators | None = None  # None: deploys are drawn nowhere
     resolver: Resolver | None = None  # None: nothing is inspected
     transport: TransportProbe | None = None
     suffixes: SuffixList | None = None
@@ -79,7 +81,10 @@ def build_edges(policy: Policy, before: Edges | None = None) -> Edges:
     }
     channels = build_channels(policy.notify, secrets, tls.get, base.clock)
     heartbeat = HttpHeartbeat(policy.heartbeat, secrets, tls.get) if policy.heartbeat else None
-    annotator = Grafana(policy.grafana, secrets, tls.get) if policy.grafana else None
+    drawing = build_changes(policy.notify, secrets, tls.get, base.clock)
+    if policy.grafana:
+        drawing["grafana"] = Grafana(policy.grafana, secrets, tls.get)
+    annotator = Annotators(drawing) if drawing else None
     sources = build_sources(policy.ledger, policy.watch, secrets, tls.get, base.clock)
     told = replace(base, channels=channels, heartbeat=heartbeat, annotator=annotator)
     return with_dns(replace(told, submitters=submitters, mailboxes=mailboxes, sources=sources), policy.inspect)
@@ -110,6 +115,9 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
     def same_source(name: str) -> bool:
         return old.ledger.sources.get(name) == new.ledger.sources[name] and old.watch == new.watch
 
+    def drawn(one: Policy) -> tuple[object, ...]:
+        return one.grafana, {name: via for name, via in one.notify.channels.items() if isinstance(via, PagerdutyChannel) and via.changes}
+
     def same_dns(one: InspectPolicy) -> tuple[object, ...]:
         return one.enabled and bool(one.domains), one.resolvers, one.timeout, one.port, one.transport
 
@@ -120,14 +128,14 @@ def kept_edges(old: Policy, watched: Mapping[MailboxName, MailboxPolicy], edges:
         mailboxes={name: edges.mailboxes[name] if same_box(name) else one for name, one in fresh.mailboxes.items()},
         channels={name: edges.channels[name] if same_channel(name) else one for name, one in fresh.channels.items()},
         heartbeat=edges.heartbeat if old.heartbeat == new.heartbeat else fresh.heartbeat,
-        annotator=edges.annotator if old.grafana == new.grafana else fresh.annotator,
+        annotator=edges.annotator if drawn(old) == drawn(new) else fresh.annotator,
         sources={name: edges.sources[name] if same_source(name) else one for name, one in fresh.sources.items()},
         resolver=edges.resolver if asks_the_same else fresh.resolver,
         transport=edges.transport if asks_the_same else fresh.transport,
     )
 
 
-Closable = Channel | Heartbeat | Annotator | Resolver | LedgerSource
+Closable = Channel | Heartbeat | Annotators | Resolver | LedgerSource
 
 
 class Farewells:

@@ -1,6 +1,7 @@
-"""Makes docs/pictures/*.svg from real runs: `python docs/pictures/make.py`.
+"""Makes docs/pictures/*.svg and *.png from real runs: `python docs/pictures/make.py`.
 
-The demo runs in a pseudo-terminal; a terminal emulator reads along; what stands on its screen is drawn.
+The demo runs in a pseudo-terminal; a terminal emulator reads along; what stands on its screen is drawn. Of a demo that was kept running
+Chromium takes the pictures of the status page (page.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import termios
 import time
 from pathlib import Path
 
+import page
 import pyte
 from rich.console import Console
 from rich.text import Text
@@ -55,11 +57,12 @@ def _kept() -> int:
             if line is None:
                 print("the demo did not end well", file=sys.stderr)
                 return 1
-            server = line.split()[2].partition("/metrics")[0]
+            server = line.split()[2].rstrip("/")
             show = [sys.executable, "-m", "monitor", "incident", "show", "INC-1", "--server", server]
             incident = _run(show, "last evidence", 44)
             asked = [f"{sys.executable} -m monitor gate run --server {server} --deploy checkout-{it} --version {it}" for it in ("v2", "v3")]
             gates = _run(["sh", "-c", "; echo; ".join(asked)], "GATE PASS", GATE_LINES)
+            asyncio.run(page.main(server, page.known(server)))
         finally:
             demo.send_signal(signal.SIGINT)
     if incident is None or gates is None:

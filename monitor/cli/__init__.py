@@ -20,7 +20,6 @@ from monitor.cli import flags
 EXIT_CODES = "exit codes: 0 pass, 1 fail (mail is broken), 2 usage or configuration (nothing was sent), 3 inconclusive, 4 our own fault"
 CONFIG_PLACES = (Path("mailcanary.yaml"), Path("config/mailcanary.yaml"), Path("/etc/mailcanary/mailcanary.yaml"))
 DEFAULT_SERVER = "http://127.0.0.1:9464"
-SECURITY = ("tls", "starttls", "plain")
 
 
 class UsageError(Exception):
@@ -112,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _of_the_audit(commands)
     _of_a_running_daemon(commands)
     _of_incidents(commands)
+    _of_silences(commands)
     _of_deploys(commands)
     _of_gates(commands)
     _of_the_ledger(commands)
@@ -179,21 +179,7 @@ def _of_the_daemon(commands: Commands) -> None:
 
 def _of_one_shots(commands: Commands) -> None:
     init = commands.add("init", "init", "ask for a relay and mailboxes, try each, and write a configuration that works")
-    init.add_argument("--output", default="mailcanary.yaml", metavar="FILE", help="what to write (default: %(default)s)")
-    init.add_argument("--force", action="store_true", help="overwrite FILE")
-    init.add_argument("--yes", action="store_true", help="never ask: answers come from options and MAILCANARY_INIT_*")
-    init.add_argument("--environment", metavar="NAME", help="which of the shop's environments, e.g. production")
-    init.add_argument("--relay", metavar="HOST[:PORT]", help="the relay that refund mail is submitted to")
-    init.add_argument("--relay-security", choices=SECURITY, help="how the relay is spoken to")
-    init.add_argument("--relay-user", metavar="NAME", help="whom the relay knows us as")
-    init.add_argument("--author", metavar="ADDRESS", help="the author address of refund mail")
-    init.add_argument("--app-url", metavar="URL", help="the shop's endpoint for synthetic refunds")
-    init.add_argument("--mailbox", action="append", metavar="ADDRESS", help="a seed mailbox (may be repeated)")
-    init.add_argument("--imap", action="append", metavar="HOST[:PORT]", help="its IMAP server, in the order of --mailbox (may be repeated)")
-    init.add_argument("--imap-security", action="append", choices=SECURITY, help="how that is spoken to (may be repeated)")
-    init.add_argument("--ca-file", metavar="FILE", help="certificates to trust besides the system's")
-    init.add_argument("--secrets", default="secrets", metavar="DIR", help="where passwords and keys are put (default: %(default)s)")
-    init.add_argument("--no-probe", action="store_true", help="submit nothing while trying")
+    flags.of_init(init)
 
     demo = commands.add("demo", "demo", "the main job on an embedded mail world: healthy, deploy v2 misroutes, rollback, healed")
     demo.add_argument("--keep", action="store_true", help="leave it running afterwards and print the URLs")
@@ -201,20 +187,22 @@ def _of_one_shots(commands: Commands) -> None:
     probe = commands.add("probe", "probe", "submit one probe per route, wait, and say what became of it")
     _with_config(probe)
     _with_format(probe)
-    probe.add_argument("--path", action="append", metavar="NAME", help="only this path (may be repeated)")
-    probe.add_argument("--mailbox", action="append", metavar="NAME", help="only this mailbox (may be repeated)")
-    probe.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 90s")
-    probe.add_argument("--state-dir", metavar="DIR", help="where one-shot probes keep their journal (default: below $XDG_STATE_HOME)")
+    flags.of_probe(probe)
 
     check = commands.add("check-config", "check_config", "check the configuration; with --live also every login, folder and relay")
     _with_config(check)
     _with_format(check)
     check.add_argument("--live", action="store_true", help="log in to every mailbox and connect to every path; submits nothing")
 
-    test = commands.group("notify", "notify", "try the channels").add("test", "send a test notice to each channel, and say which took it")
+    channels = commands.group("notify", "notify", "try the channels, and see who was told of what")
+    test = channels.add("test", "send a test notice to each channel, and say which took it")
     _with_config(test)
-    _with_format(test)
     test.add_argument("--channel", action="append", metavar="NAME", help="only this channel (may be repeated)")
+    told = channels.add("log", "who was told of what, what waits, and what was given up; the latest first")
+    flags.of_notify_log(told)
+    _with_server(told)
+    for sub in (test, told):
+        _with_format(sub)
 
     replay = commands.add("replay", "replay", "judge a recorded journal again under the present configuration, and say what differs")
     replay.add_argument("journal", metavar="JOURNAL", help="a state directory, or a journal.sqlite3 file; opened read-only")
@@ -239,6 +227,10 @@ def _of_a_running_daemon(commands: Commands) -> None:
         _with_by(sub)
         if name == "pause":
             sub.add_argument("--reason", default="", help="why, for whoever looks at the status")
+    status = commands.add("status", "status", "what the page at / shows: routes, incidents, gates, deploys; exits 0 whatever the state is")
+    flags.of_status(status)
+    _with_server(status)
+    _with_format(status)
     _with_server(commands.add("healthz", "healthz", "ask the daemon whether it is alive; for container health checks"))
 
 
@@ -247,20 +239,34 @@ def _of_incidents(commands: Commands) -> None:
     listed = actions.add("list", "the open incidents, newest first")
     listed.add_argument("--state", choices=("open", "suspected", "resolved", "all"), default="open", help="which (default: %(default)s)")
     shown = actions.add("show", "one incident whole: diagnosis, evidence, deploys, timeline, who was told, next step")
-    ack = actions.add("ack", "say that you look after it; nobody is told again unless a ticket becomes a page")
+    ack = actions.add("ack", "say that you look after it; nobody is told again unless it becomes graver or wider")
     silence = actions.add("silence", "tell nobody of it for a while; it is recorded as before")
+    unsilence = actions.add("unsilence", "end that before its time; it is told again if it is still open")
     resolve = actions.add("resolve", "say that it is over; fresh bad evidence opens it again")
     note = actions.add("note", "add a line to its timeline")
-    for sub in (shown, ack, silence, resolve, note):
+    report = actions.add("report", "what happened, blameless, for the review: impact, timeline, evidence, and blanks that people fill in")
+    flags.of_incident_report(report)
+    for sub in (shown, ack, silence, unsilence, resolve, note, report):
         sub.add_argument("incident", metavar="ID", help="its id, e.g. INC-12")
-    ack.add_argument("--text", default="", help="what you are doing")
-    silence.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
-    for sub in (silence, resolve):
-        sub.add_argument("--reason", required=True, help="why, for whoever reads the timeline")
-    note.add_argument("text", help="the line")
-    for sub in (ack, silence, resolve, note):
+    flags.of_words(ack, silence, unsilence, resolve, note)
+    for sub in (ack, silence, unsilence, resolve, note):
         _with_by(sub)
-    for sub in (listed, shown, ack, silence, resolve, note):
+    _with_server(report)
+    for sub in (listed, shown, ack, silence, unsilence, resolve, note):
+        _with_server(sub)
+        _with_format(sub)
+
+
+def _of_silences(commands: Commands) -> None:
+    actions = commands.group("silence", "silence", "plan quiet, while you work on mail: nobody is told, all is recorded, gates still block")
+    planned = actions.add("add", "tell nobody of what it covers, from now or later; what is still open at its end is told then")
+    flags.of_silence(planned)
+    listed = actions.add("list", "those that are not over")
+    ended = actions.add("end", "end one before its time, or take it back before it begins")
+    flags.of_silences(listed, ended)
+    for sub in (planned, ended):
+        _with_by(sub)
+    for sub in (planned, listed, ended):
         _with_server(sub)
         _with_format(sub)
 
@@ -270,7 +276,7 @@ def _of_deploys(commands: Commands) -> None:
     for name, text in (("start", "it begins"), ("finish", "it is done"), ("rollback", "it is taken back")):
         sub = actions.add(name, text)
         sub.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for it; the same in start, finish, rollback")
-        _with_deployed(sub)
+        flags.of_deployed(sub)
         sub.add_argument("--at", default="", metavar="TIME", help="when, as ISO 8601 (default: now); never in the future")
         sub.add_argument("--url", default="", metavar="URL", help="of the pipeline, for whoever looks at the incident")
         _with_by(sub)
@@ -278,18 +284,12 @@ def _of_deploys(commands: Commands) -> None:
         _with_format(sub)
 
 
-def _with_deployed(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--service", default="", metavar="NAME", help="what is deployed, e.g. checkout-api")
-    sub.add_argument("--version", default="", metavar="VERSION", help="which version runs afterwards")
-    sub.add_argument("--sha", default="", metavar="SHA", help="its commit")
-
-
 def _of_gates(commands: Commands) -> None:
     actions = commands.group("gate", "gate", "did this deploy break refund mail? pass, fail or inconclusive, on evidence")
     run = actions.add("run", "begin the gate of a deploy, wait for its decision, and exit by it; asked again it is the same gate")
     run.add_argument("--deploy", required=True, metavar="ID", help="your pipeline's name for the deploy; as in `mailcanary deploy`")
     run.add_argument("--environment", metavar="NAME", help="refuse, with exit 2, to ask a daemon of another environment")
-    _with_deployed(run)
+    flags.of_deployed(run)
     flags.of_gate_policy(run)
     flags.of_waiting(run)
     _with_gate_outputs(run)

@@ -13,6 +13,7 @@ from rich.text import Text
 from monitor.app import build_edges
 from monitor.cli import tell
 from monitor.cli.configured import policy_of
+from monitor.cli.notify import who_is_told
 from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
 from monitor.model.policy import MailboxPolicy, PathPolicy, Policy
@@ -105,3 +106,6 @@ def _print(console: Console, policy: Policy, trials: list[Trial]) -> None:
         console.print(f"configuration reads well ({size}), but {bad} of {len(trials)} trials failed")
     else:
         console.print(f"configuration ok: {size}" + ("" if trials else "; try --live to log in and connect"))
+    if policy.notify.channels:
+        for line in who_is_told(policy.notify):
+            console.print(Text(one_line(f"told of {line}")))

@@ -6,15 +6,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import itertools
 import os
-import re
+import signal
 import sys
 import tempfile
+import webbrowser
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from rich.text import Text
 
 from monitor.app import App, assembled
 from monitor.cli import UsageError
+from monitor.cli.bookkeeping import CUSTOMERS, STRANGERS, Bookkeeper
 from monitor.cli.run import run_loop, serving
 from monitor.edge.daemon import Daemon
 from monitor.edge.secret import SystemSecrets
@@ -33,7 +33,6 @@ from monitor.model.incident import Severity
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, Route
 from monitor.model.verdict import Reason, Verdict
-from monitor.ports import Clock
 from monitor.settings import load
 from monitor.surface.matrix import Matrix
 
@@ -50,9 +49,6 @@ STORY = 44  # lines of the story that stay on the screen
 BURST = 30  # gate probes to a mailbox in a minute: here nobody minds
 PIPELINE = 110  # columns of the pipeline's log
 SETTLED = "3s"  # of good probes, before an incident is over
-TRADE = 0.7  # seconds between two refunds of real customers
-CUSTOMERS = ("ann@aurora.test", "bo@cumulus.test", "cy@aurora.test")
-STRANGERS = ("never.bought@aurora.test", "nor.did.i@cumulus.test")
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -61,7 +57,29 @@ def call(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise UsageError(f"the demo needs the extra `lab` ({error.name} is missing): pip install 'mailcanary[lab]'") from None
     del Lab, LabSpec  # it is there
-    return run_loop(_demo(arguments.keep))
+    return run_loop(_unwound(_demo(arguments.keep)))
+
+
+async def _unwound(play: Coroutine[Any, Any, int]) -> int:
+    """SIGTERM, and a terminal that is closed, end it as Ctrl-C does: no mail, secret or book stays behind. A second one ends it at once."""
+    came: list[int] = []
+    loop, playing = asyncio.get_running_loop(), asyncio.ensure_future(play)
+
+    def end(number: int) -> None:
+        came.append(number)
+        for each in numbers:
+            loop.remove_signal_handler(each)
+        playing.cancel()
+
+    numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    for each in numbers:
+        loop.add_signal_handler(each, end, each)
+    try:
+        return await playing
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        return 128 + came[0]
 
 
 async def _demo(keep: bool) -> int:
@@ -100,10 +118,19 @@ async def _demo(keep: bool) -> int:
                     with stage.lit():
                         happened = await _acts(stage, deploy, gate) and await _last_act(stage, deploy, gate, books)
                     if keep:
-                        print(f"still running: {url}/metrics, {url}/v1/status; the shop: {lab.description.shop_url}")
-                        print(f"faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
-                        await asyncio.Event().wait()
+                        await _kept(url, lab)
     return 0 if happened else 1
+
+
+async def _kept(url: str, lab: Lab) -> None:
+    """Where to look; on a desktop the status page opens by itself."""
+    print(f"still running: {url}/ is the status page, {url}/incidents/INC-1 the lost confirmations of act 2; {url}/metrics")
+    print(f"in another terminal: mailcanary status --watch --server {url}")
+    print(f"the shop: {lab.description.shop_url}; faults to switch: {lab.description.control_url}/faults; Ctrl-C ends it")
+    sys.stdout.flush()
+    if sys.stdout.isatty() and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        await asyncio.to_thread(webbrowser.open, f"{url}/")  # elsewhere it would find a browser that takes this very terminal
+    await asyncio.Event().wait()
 
 
 async def _acts(stage: Stage, deploy: Callable[..., Awaitable[None]], gate: Callable[[str], Awaitable[int]]) -> bool:
@@ -157,44 +184,6 @@ async def _last_act(stage: Stage, deploy: Callable[..., Awaitable[None]], gate: 
     await stage.run("ledger", "show", "--kind", "missing", "--server", books.url)
     stage.title("lost and bogus confirmations, found, counted and named: support can repair every one of them", "bold green")
     return True
-
-
-class Bookkeeper:
-    """Refunds real customers while the play goes on, and knows whose confirmation was lost and whose was bogus."""
-
-    def __init__(self, lab: Lab, daemon: Daemon, clock: Clock) -> None:
-        self.url = daemon.server
-        self._lab = lab
-        self._daemon = daemon
-        self._clock = clock
-        self._numbers = itertools.count(1)
-        self._lost: set[str] = set()
-
-    async def trade(self) -> None:
-        from monitor.lab.shop import Version  # noqa: PLC0415
-        from monitor.lab.shop_mail import Refund  # noqa: PLC0415
-
-        for number in self._numbers:
-            currency, locale = (("GBP", "en-GB"), ("EUR", "de-DE"))[number % 2]
-            amount = Decimal(990 + 1_501 * number % 20_000).scaleb(-2)
-            customer = CUSTOMERS[number % len(CUSTOMERS)]
-            refund = Refund(f"C-{number:06d}", f"A-{number:06d}", amount, currency, "Customer", customer, locale)
-            shown = self._lab.shop.refund(refund)
-            if self._lab.shop.version is Version.V2:
-                self._lost.add(shown)
-            await self._clock.sleep(TRADE)
-
-    async def agree(self) -> bool:
-        """The ledger lists exactly what went wrong."""
-        page = await asyncio.to_thread(self._daemon.document, "/v1/ledger/differences?limit=1000")
-        rows: Any = page["differences"]
-        found = {kind: {row["refund"] for row in rows if row["kind"] == kind} for kind in ("missing", "spurious")}
-        others = len(rows) - len(found["missing"]) - len(found["spurious"])
-        return bool(self._lost) and found == {"missing": self._lost, "spurious": self._bogus()} and not others
-
-    def _bogus(self) -> set[str]:
-        mails = [mail.message_id for mail in self._lab.relay.accepted if mail.recipient in STRANGERS and mail.path == "shop"]
-        return {number[1] for mail in mails if (number := re.match("<(rf_[0-9]+)[.]", mail))}
 
 
 class Stage:

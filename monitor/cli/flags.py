@@ -4,6 +4,86 @@ from __future__ import annotations
 
 import argparse
 
+SECURITY = ("tls", "starttls", "plain")
+
+
+def of_init(init: argparse.ArgumentParser) -> None:
+    init.add_argument("--output", default="mailcanary.yaml", metavar="FILE", help="what to write (default: %(default)s)")
+    init.add_argument("--force", action="store_true", help="overwrite FILE")
+    init.add_argument("--yes", action="store_true", help="never ask: answers come from options and MAILCANARY_INIT_*")
+    init.add_argument("--environment", metavar="NAME", help="which of the shop's environments, e.g. production")
+    init.add_argument("--relay", metavar="HOST[:PORT]", help="the relay that refund mail is submitted to")
+    init.add_argument("--relay-security", choices=SECURITY, help="how the relay is spoken to")
+    init.add_argument("--relay-user", metavar="NAME", help="whom the relay knows us as")
+    init.add_argument("--author", metavar="ADDRESS", help="the author address of refund mail")
+    init.add_argument("--app-url", metavar="URL", help="the shop's endpoint for synthetic refunds")
+    init.add_argument("--mailbox", action="append", metavar="ADDRESS", help="a seed mailbox (may be repeated)")
+    init.add_argument("--imap", action="append", metavar="HOST[:PORT]", help="its IMAP server, in the order of --mailbox (may be repeated)")
+    init.add_argument("--imap-security", action="append", choices=SECURITY, help="how that is spoken to (may be repeated)")
+    init.add_argument("--ca-file", metavar="FILE", help="certificates to trust besides the system's")
+    init.add_argument("--secrets", default="secrets", metavar="DIR", help="where passwords and keys are put (default: %(default)s)")
+    init.add_argument("--no-probe", action="store_true", help="submit nothing while trying")
+
+
+def of_probe(probe: argparse.ArgumentParser) -> None:
+    probe.add_argument("--path", action="append", metavar="NAME", help="only this path (may be repeated)")
+    probe.add_argument("--mailbox", action="append", metavar="NAME", help="only this mailbox (may be repeated)")
+    probe.add_argument("--deadline", metavar="TIME", help="prove absence after this time instead of deadlines.missing, e.g. 90s")
+    probe.add_argument("--state-dir", metavar="DIR", help="where one-shot probes keep their journal (default: below $XDG_STATE_HOME)")
+
+
+def of_deployed(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--service", default="", metavar="NAME", help="what is deployed, e.g. checkout-api")
+    sub.add_argument("--version", default="", metavar="VERSION", help="which version runs afterwards")
+    sub.add_argument("--sha", default="", metavar="SHA", help="its commit")
+
+
+def of_words(
+    ack: argparse.ArgumentParser,
+    silence: argparse.ArgumentParser,
+    unsilence: argparse.ArgumentParser,
+    resolve: argparse.ArgumentParser,
+    note: argparse.ArgumentParser,
+) -> None:
+    """What a person may say of an incident."""
+    ack.add_argument("--text", default="", help="what you are doing")
+    silence.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
+    for sub in (silence, resolve):
+        sub.add_argument("--reason", required=True, help="why, for whoever reads the timeline")
+    unsilence.add_argument("--reason", default="", help="why, for whoever reads the timeline")
+    note.add_argument("text", help="the line")
+
+
+def of_silences(listed: argparse.ArgumentParser, ended: argparse.ArgumentParser) -> None:
+    listed.add_argument("--all", action="store_true", help="the latest that are over, too")
+    ended.add_argument("silence", metavar="ID", help="its id, e.g. SIL-3")
+    ended.add_argument("--reason", default="", help="why")
+
+
+def of_silence(planned: argparse.ArgumentParser) -> None:
+    planned.add_argument("--for", required=True, dest="length", metavar="TIME", help="for how long, e.g. 2h; at most 24h")
+    planned.add_argument(
+        "--from", default="", dest="begins", metavar="TIME", help="when it begins, as ISO 8601 (default: now); at most 30 days ahead"
+    )
+    planned.add_argument(
+        "--scope",
+        action="append",
+        metavar="SCOPE",
+        help="path:NAME, provider:NAME, mailbox:NAME, domain:NAME, deploy:ID, ledger or all (may be repeated; or name a --symptom)",
+    )
+    planned.add_argument("--symptom", action="append", metavar="NAME", help="e.g. spam_placement (may be repeated; default: all)")
+    planned.add_argument("--reason", required=True, help="why, for whoever wonders at the quiet")
+
+
+def of_status(status: argparse.ArgumentParser) -> None:
+    text = "draw it again and again until q (exit 0) or Ctrl-C (exit 130); a line for each change where stdout is no terminal, or json"
+    status.add_argument("--watch", action="store_true", help=text)
+
+
+def of_incident_report(report: argparse.ArgumentParser) -> None:
+    report.add_argument("--format", choices=("md", "html", "json"), default="md", help="what is written (default: %(default)s)")
+    report.add_argument("--output", metavar="FILE", help="write it there, whole or not at all (default: stdout)")
+
 
 def of_audit(audit: argparse.ArgumentParser) -> None:
     audit.add_argument("domain", nargs="*", metavar="DOMAIN", help="a sending domain (default: those of the configuration)")
@@ -145,3 +225,9 @@ def of_import(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--source", metavar="NAME", help="which source of kind push it is for, where there are several")
     sub.add_argument("--columns", action="append", metavar="FIELD=COLUMN,…", help="our field = their column, where names differ")
     sub.add_argument("--delimiter", metavar="CHAR", help="between the fields of CSV, or `tab` (default: found out from the header)")
+
+
+def of_notify_log(log: argparse.ArgumentParser) -> None:
+    log.add_argument("--incident", default="", metavar="ID", help="only of this one, e.g. INC-12")
+    log.add_argument("--channel", default="", metavar="NAME", help="only by this channel")
+    log.add_argument("--limit", default="100", metavar="NUMBER", help="so many rows at most, 1 to 1000 (default: %(default)s)")

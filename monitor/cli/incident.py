@@ -1,19 +1,22 @@
-"""`mailcanary incident list|show|ack|silence|resolve|note`."""
+"""`mailcanary incident list|show|ack|silence|unsilence|resolve|note|report`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from urllib.parse import quote
 
 from rich.console import Console
 
 from monitor.cli import UsageError, tell
+from monitor.cli.files import replacing
 from monitor.cli.paper import drawn
 from monitor.cli.server import told
 from monitor.edge.daemon import DaemonError
 from monitor.rules.plain import one_line
+from monitor.surface import incident_report
 from monitor.surface.story import print_incident, print_incidents
 
 LIST, STORY = "mailcanary.incidents/v1", "mailcanary.incident/v1"
@@ -23,6 +26,8 @@ def call(arguments: argparse.Namespace) -> int:
     try:
         if arguments.action == "list":
             answer = told(arguments, LIST, lambda daemon: daemon.document(f"/v1/incidents?state={arguments.state}"))
+        elif arguments.action == "report":
+            return _report(arguments)
         elif arguments.action == "show":
             answer = told(arguments, STORY, lambda daemon: daemon.document(_place(arguments)))
         else:
@@ -31,6 +36,27 @@ def call(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 4
     tell(json.dumps(answer) if arguments.format == "json" else _text(arguments.action, answer))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    """Raises as `told` does. A file that takes nothing is an error: it is all that was asked for."""
+    document = told(arguments, incident_report.SCHEMA, lambda daemon: daemon.document(f"{_place(arguments)}/report"))
+    match arguments.format:
+        case "json":
+            text = f"{json.dumps(document, indent=2)}\n"
+        case "html":
+            text = incident_report.html(document)
+        case _:
+            text = incident_report.markdown(document)
+    if not arguments.output:
+        tell(text)
+        return 0
+    try:
+        with replacing(Path(arguments.output).resolve()) as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"--output {arguments.output}: {error.strerror or error}; nothing was written") from None
     return 0
 
 
@@ -48,7 +74,7 @@ def _body(arguments: argparse.Namespace) -> dict[str, object]:
             return {"by": arguments.by, "text": arguments.text}
         case "silence":
             return {"by": arguments.by, "reason": arguments.reason, "for": arguments.length}
-        case "resolve":
+        case "resolve" | "unsilence":
             return {"by": arguments.by, "reason": arguments.reason}
         case _:
             return {"by": arguments.by, "text": arguments.text}
@@ -63,9 +89,13 @@ def _text(action: str, answer: dict[str, object]) -> str:
         case "list" | "show":
             return drawn(draw)
         case "ack":
-            return one_line(f"{name} is acknowledged by {answer['acknowledged_by']}; nobody is told again unless a ticket becomes a page")
+            return one_line(
+                f"{name} is acknowledged by {answer['acknowledged_by']}; nobody is told again unless it becomes graver or wider"
+            )
         case "silence":
             return one_line(f"{name} is silent until {answer['silenced_until']}; it is told again if it is still open then")
+        case "unsilence":
+            return one_line(f"{name} is told again, as it is now")
         case "resolve":
             return one_line(f"{name} is being resolved; fresh bad evidence opens it again")
         case _:

@@ -1,11 +1,14 @@
-"""`mailcanary notify test`: a test notice to each channel, now, without a daemon."""
+"""`mailcanary notify test`: a test notice to each channel, now, without a daemon. `mailcanary notify log`: who was told of what."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.table import Table
@@ -15,11 +18,15 @@ from monitor.cli import UsageError, tell
 from monitor.cli.configured import policy_of
 from monitor.cli.paper import drawn
 from monitor.cli.run import run_loop
+from monitor.cli.server import told
+from monitor.edge.daemon import DaemonError
+from monitor.model.channels import NotifyPolicy
 from monitor.model.notice import Notice, Telling, Told
 from monitor.model.policy import Policy
 from monitor.ports import Channel, Clock
 from monitor.rules.notice import render_test
 from monitor.rules.plain import one_line
+from monitor.surface.deliveries import SCHEMA, print_deliveries
 from monitor.wiring import Edges, build_edges
 
 DEADLINE = 10.0  # seconds that each channel has, as in the daemon
@@ -41,6 +48,43 @@ class Trial:
 
 
 def call(arguments: argparse.Namespace) -> int:
+    return _log(arguments) if arguments.action == "log" else _test(arguments)
+
+
+def who_is_told(notify: NotifyPolicy) -> Iterator[str]:
+    """In one line each: of what, and which channels."""
+    for route in notify.routes:
+        kinds = [f"{route.severity.value}s" if route.severity else "pages and tickets"]
+        if route.symptoms:
+            kinds.append(f"of {', '.join(symptom.value for symptom in route.symptoms)}")
+        if route.scopes:
+            kinds.append(f"at {', '.join(route.scopes)}")
+        yield f"{' '.join(kinds)}: {_named(route.channels)}"
+    other = "other " if notify.routes else ""
+    yield f"{other}pages: {_named(notify.pages)}"
+    yield f"{other}tickets: {_named(notify.tickets)}"
+    if notify.fallback:
+        yield f"pages that another channel has not taken for {notify.fallback_after:g} s: {_named(notify.fallback)}"
+
+
+def _named(channels: tuple[str, ...]) -> str:
+    return ", ".join(channels) or "nobody"
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    name = arguments.incident.strip().upper()
+    asked = {"incident": f"INC-{name}" if name.isdecimal() else name, "channel": arguments.channel, "limit": arguments.limit}
+    query = urlencode({key: text for key, text in asked.items() if text})
+    try:
+        answer = told(arguments, SCHEMA, lambda daemon: daemon.document(f"/v1/notifications?{query}"))
+    except DaemonError as error:
+        print(error, file=sys.stderr)
+        return 4
+    tell(json.dumps(answer) if arguments.format == "json" else drawn(lambda console: print_deliveries(answer, console)))
+    return 0
+
+
+def _test(arguments: argparse.Namespace) -> int:
     policy = policy_of(arguments)
     known = policy.notify.channels
     if not known:

@@ -49,8 +49,8 @@ class Fault(Enum):
 class Scope:
     """Where a fault applies; None matches all.
 
-    provider is a provider's domain, mailbox an account's address, path is "shop" (the app) or "smtp" (any listener),
-    or one listener: "plain", "starttls", "tls".
+    provider is a provider's domain (whoever switches may say its first label only), mailbox an account's address, path is "shop" (the app)
+    or "smtp" (any listener), or one listener: "plain", "starttls", "tls".
     """
 
     provider: str | None = None

@@ -20,12 +20,14 @@ from monitor.lab.imap import ImapServer
 from monitor.lab.providers import DEFAULT_PROVIDERS, SHOP, Provider
 from monitor.lab.receiver import RELAY_HOST, Receiver
 from monitor.lab.relay import Relay
+from monitor.lab.shop import PATHS as SHOP_PATHS
 from monitor.lab.shop import Shop, Version, serve_http
 from monitor.lab.signing import SELECTOR, key_record
 from monitor.lab.smtp import SmtpServer
-from monitor.lab.store import Account, MailStore
+from monitor.lab.store import Account, MailStore, UnknownMailbox
 
 MAX_MAILBOXES = 1_000  # per provider
+MOST_NAMED = 10  # of what there is, in one refusal
 HOST = "127.0.0.1"
 
 
@@ -176,19 +178,37 @@ class Lab:
         await asyncio.sleep(0)  # transports that were just aborted report their end in the next turn
 
     async def switch_on(self, fault: Fault, scope: Scope | None = None, **params: Any) -> None:
-        """Switch a fault on; when this returns, it is in force."""
-        self.faults.switch_on(FaultState(fault, scope or Scope(), **params))
+        """Switch a fault on; when this returns, it is in force. ValueError for a scope that names what is not there."""
+        self.faults.switch_on(FaultState(fault, self._placed(scope or Scope()), **params))
         await self._apply_faults()
 
     async def switch_off(self, fault: Fault, scope: Scope | None = None) -> None:
         """Switch a fault off, in one scope or in all."""
-        self.faults.switch_off(fault, scope)
+        self.faults.switch_off(fault, self._placed(scope) if scope is not None else None)
         await self._apply_faults()
 
     async def clear_faults(self) -> None:
         """Switch everything off."""
         self.faults.clear()
         await self._apply_faults()
+
+    def _placed(self, scope: Scope) -> Scope:
+        """As the servers ask: a provider may be named by its domain or by its first label, a mailbox by any address of its account."""
+        provider, mailbox, path = scope.provider, scope.mailbox, scope.path
+        domains = list(self.imap)
+        if provider is not None:
+            named = str(provider).lower()
+            provider = next((domain for domain in domains if named in (domain, domain.partition(".")[0])), None)
+            if provider is None:
+                raise _absent("provider", scope.provider, domains)
+        if mailbox is not None:
+            try:
+                mailbox = self.store.resolve(str(mailbox)).address
+            except UnknownMailbox:
+                raise _absent("mailbox", mailbox, list(self.store.accounts)) from None
+        if path is not None and path not in (paths := [*SHOP_PATHS, "smtp", *self.smtp.listeners]):
+            raise _absent("path", path, paths)
+        return Scope(provider, mailbox, path)
 
     def deploy(self, version: str) -> None:
         """Put a version of the shop live; ValueError for one that does not exist."""
@@ -261,6 +281,11 @@ class Lab:
             folders=tuple(spec.name for spec in provider.folders if "\\Noselect" not in spec.attributes),
             accounts=tuple({"address": account.address, "password": account.password} for account in mine),
         )
+
+
+def _absent(what: str, named: object, there: list[str]) -> ValueError:
+    more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+    return ValueError(f"the lab has no {what} {named!r}; there are: {', '.join(there[:MOST_NAMED])}{more}")
 
 
 def _server_context(ca_file: Path) -> ssl.SSLContext:

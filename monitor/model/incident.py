@@ -124,7 +124,8 @@ class DeployPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeployCandidate:
-    """A deploy marker beside an incident: it began `seconds_after` seconds after the deploy."""
+    """A deploy marker beside an incident: it began `seconds_after` seconds after the deploy; negative: a start was marked so long after the
+    first bad probe was sent, at about the same time."""
 
     deploy: str
     phase: DeployPhase

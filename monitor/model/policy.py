@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.model.address import Address, SeedList
+from monitor.model.channels import NotifyPolicy
 from monitor.model.deploy import DeployHook, GrafanaPolicy
 from monitor.model.gate import GatesPolicy
 from monitor.model.inspection import InspectPolicy
@@ -240,42 +241,6 @@ class IncidentPolicy:
     sustained_after: float = 900.0  # nothing good from one provider or mailbox for this long
     blind_after: float = 900.0  # a mailbox or path that we cannot use for this long
     reopen_within: float = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookChannel:
-    """A signed POST (Standard Webhooks)."""
-
-    url: str | SecretRef
-    secret: SecretRef | None
-    ca_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AlertmanagerChannel:
-    """Prometheus Alertmanager, API v2. `urls`: every member of the cluster is told."""
-
-    urls: tuple[str, ...]
-    authorization: SecretRef | None  # the whole header value
-    ca_file: str | None = None
-    resend_every: float = 60.0  # it forgets what it is not told again
-
-
-Channel = WebhookChannel | AlertmanagerChannel
-
-
-@dataclass(frozen=True, slots=True)
-class NotifyPolicy:
-    """Who is told of what. Names are keys of `channels`."""
-
-    channels: Mapping[str, Channel] = field(default_factory=dict)
-    pages: tuple[str, ...] = ()
-    tickets: tuple[str, ...] = ()
-    fallback: tuple[str, ...] = ()  # told too when a channel has not taken a page for fallback_after
-    fallback_after: float = 120.0
-    give_up_after: float = 86_400.0  # a notice older than this is given up
-    public_url: str = ""  # of this daemon, for links; empty: no links
-    runbooks_url: str = "docs/runbooks"  # the symptom is appended; without a URL, where the pages stand in the source
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,18 @@ obeyed. Plain text, UTC, and short enough for every channel."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from monitor.model.facts import Transition
-from monitor.model.incident import EVERYWHERE, IncidentId, Opening, Phase, ScopeKind, Severity
+from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Layer, Opening, Phase, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice
 from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
-from monitor.rules.deploys import worded
+from monitor.rules.deploys import began_after, worded
+from monitor.rules.diagnose.changes import OF_DEPLOYS
+from monitor.rules.diagnose.confidence import likely
+from monitor.rules.diagnose.findings import FINDING_SYMPTOMS
 from monitor.rules.plain import plain
 from monitor.rules.reconcile import impact
 from monitor.rules.words import lapse
@@ -20,6 +23,7 @@ from monitor.rules.words import lapse
 LONGEST = 1_024  # characters of title and text together
 LONGEST_TITLE = 200
 LONGEST_LINE = 240
+LONGEST_WORDS = 500  # of one line in Notice.lines, for channels that have the room
 LONGEST_NAME = 64  # of the environment, in a title
 LONGEST_ADVICE = 200
 LONGEST_NEXT = 320  # an advice and a command
@@ -28,6 +32,8 @@ LONGEST_LINK = 300  # a longer one stands beside the text only
 KEPT_FREE = 260  # for what broke, before a link to the incident or the dedup key gets room
 SHORTEST_CUT = 48  # a line that had to be cut keeps so much
 SHOWN = 4  # providers of a title
+SHOWN_CHANGES = 3
+POSSIBLE_CAUSE = "possible cause: "  # how the line of a diagnosis begins that names another incident
 BETTER_KNOWN = "nothing more fails than told before, but now it is known why"  # the note of a transition that tells only that
 
 TITLES: dict[Symptom, str] = {
@@ -66,6 +72,21 @@ TITLES: dict[Symptom, str] = {
     Symptom.LEDGER_BLIND: "Refunds or confirmations cannot be read",
 }
 
+_NAMES_NO_LAYER = frozenset(  # the title says by itself where the fault is, or it lies outside
+    {
+        *FINDING_SYMPTOMS,
+        Symptom.BUDGET,
+        Symptom.BASELINE,
+        Symptom.MONITOR,
+        Symptom.IMITATION,
+        Symptom.TRIPWIRE_LEAKED,
+        Symptom.GATE_HOLD,
+        Symptom.DNS_BLIND,
+        Symptom.LEDGER_BLIND,
+    }
+) - {Symptom.CONTENT_WRONG}
+_SAID_ALREADY = {(Symptom.AUTH, Layer.AUTHENTICATION), (Symptom.MAILBOX_BLIND, Layer.MAILBOX)}
+
 
 def render(transition: Transition, policy: Policy, key: str, call: Call, after_silence: bool = False) -> Notice:
     """The notice of one transition; `key` is its idempotency key. Total: whatever stands in the transition, the notice is in bounds.
@@ -76,14 +97,18 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
     brand = "RESOLVED" if over else transition.severity.value.upper()
     mark = _mark(transition, over, after_silence)
     whom = _whom(transition)
-    about = f"{mark}{TITLES[transition.symptom]}{f': {whom}' if whom else ''}"
+    about = f"{mark}{TITLES[transition.symptom]}{whom}"
     span = lapse(max(0.0, transition.at.seconds_since(transition.since)))
     since = _clock(transition.since, transition.at)
-    when = f"{since} to {_clock(transition.at)}, {span}" if over else f"since {since}"
+    counted = f", counts of {_clock(transition.at)}" if after_silence and transition.tallies else ""  # what is told late was counted early
+    when = f"{since} to {_clock(transition.at)}, {span}" if over else f"since {since}{counted}"
     head = f"[{brand}][{_cut(plain(policy.environment), LONGEST_NAME)}] "
-    title = head + _cut(about, LONGEST_TITLE - len(head) - len(when) - 3) + f" ({when})"
+    room = LONGEST_TITLE - len(head) - len(when) - 3
+    for more in () if over else _why(transition):
+        about += more if len(about) + len(more) <= room else ""
+    title = f"{head}{_cut(about, room)} ({when})"
     public = policy.notify.public_url.rstrip("/")
-    incident_url, runbook_url = f"{public}/v1/incidents/{transition.incident}" if public else "", runbook(policy, transition.symptom)
+    incident_url, runbook_url = f"{public}/incidents/{transition.incident}" if public else "", runbook(policy, transition.symptom)
     lines = _over(transition, span) if over else _broke(transition, span, after_silence)
     show = f"mailcanary incident show {transition.incident}"
     advice = transition.diagnosis.next_step if transition.diagnosis and not over else ""
@@ -105,6 +130,7 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
         ended=transition.at if over else None,
         incident_url=incident_url,
         runbook_url=runbook_url,
+        lines=_laid_out(lines, following, incident_url, runbook_url, dedup),
     )
 
 
@@ -128,6 +154,7 @@ def render_test(policy: Policy, key: str, now: Instant) -> Notice:
         text=_fitted(title, lines, "nothing to do", "", runbook_url, dedup),
         began=now,
         runbook_url=runbook_url,
+        lines=_laid_out(lines, "nothing to do", "", runbook_url, dedup),
     )
 
 
@@ -163,12 +190,43 @@ def _mark(transition: Transition, over: bool, after_silence: bool) -> str:
 
 
 def _whom(transition: Transition) -> str:
-    """Bad of all probes, per provider, the worst first; the scope where nothing was counted."""
-    counts = _counts(transition)
+    """Where, and bad of all probes, per provider, the worst first; the scope alone where nothing was counted."""
+    counts, scope = _counts(transition), transition.scope
     if not counts:
-        return "" if transition.scope.kind is ScopeKind.ALL else plain(transition.scope.name)
+        whom = scope.name or _weight(transition)
+        return f": {plain(whom)}" if whom else ""
     rest = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
-    return ", ".join(f"{plain(provider)} {bad}/{sent}" for provider, bad, sent in counts[:SHOWN]) + rest
+    shares = ", ".join(f"{plain(provider)} {bad}/{sent}" for provider, bad, sent in counts[:SHOWN]) + rest
+    match scope.kind:
+        case ScopeKind.PATH:
+            return f" on path {plain(scope.name)}: {shares}"
+        case ScopeKind.MAILBOX:
+            return f" in {plain(scope.name)}: {shares}"
+        case _:
+            return f": {shares}"
+
+
+def _weight(transition: Transition) -> str:
+    """How many refunds nobody was told of, and how much money."""
+    found = transition.impact
+    if found is None or not found.owed or transition.symptom is not Symptom.LEDGER_MISSING:
+        return ""
+    worth = f", {impact.amounts(found.owed_money)}" if found.owed_money else ""
+    return f"{impact.counted(found.owed, 'refund')}{worth}"
+
+
+def _why(transition: Transition) -> Iterator[str]:
+    """Where the fault is thought to be, and after which deploy it began; each is left out where it does not fit."""
+    if transition.symptom in _NAMES_NO_LAYER:
+        return
+    diagnosis = transition.diagnosis
+    if diagnosis is not None and (transition.symptom, diagnosis.layer) not in _SAID_ALREADY:
+        yield f"; {likely(diagnosis.layer, diagnosis.confidence)}"
+    best = transition.deploys[0] if transition.deploys else None
+    if best is not None and best.taken_back is None:
+        name = " ".join(part for part in (best.service, best.version or best.deploy) if part)
+        what = "rollback of " if best.phase is DeployPhase.ROLLBACK else ""
+        yield f"; {began_after(best.seconds_after, f'{what}{plain(name)}')}"
 
 
 def _counts(transition: Transition) -> list[tuple[str, int, int]]:
@@ -188,18 +246,26 @@ def _broke(transition: Transition, span: str, after_silence: bool) -> list[tuple
     good = f", last good {_clock(transition.last_good, transition.at)}" if transition.last_good else ""
     lines.append(("Since", f"{_clock(transition.since, transition.at)} ({span}){good}"))
     lines.append(("Deploy", worded(transition.deploys[0]) if transition.deploys else "none in the two hours before"))
-    if diagnosis and diagnosis.shows:
-        lines.append(("Shows", "; ".join(diagnosis.shows)))
+    shows = list(diagnosis.shows) if diagnosis else []
+    if shows and shows[0].startswith(POSSIBLE_CAUSE):
+        lines.append(("Cause", f"possible: {shows.pop(0).removeprefix(POSSIBLE_CAUSE)}"))
+    if shows:
+        lines.append(("Shows", "; ".join(shows)))
     if diagnosis and diagnosis.said:
         lines.append(("Said", " | ".join(f'"{said}"' for said in diagnosis.said)))
     lines.append(("Impact", _impact(transition)))
+    if diagnosis and (others := [line for line in diagnosis.changed if not any(word in line for word in OF_DEPLOYS)]):
+        lines.append(("Changed", "; ".join(others[:SHOWN_CHANGES])))
+    if diagnosis and diagnosis.against:
+        lines.append(("Against", "; ".join(diagnosis.against)))
     return lines
 
 
 def _now(transition: Transition, after_silence: bool) -> str:
     said = [transition.note] if transition.note else []
     if after_silence:
-        said.insert(0, "the silence is over, and it is still open")
+        counted = f"counts and evidence are of {transition.at.when:%Y-%m-%d %H:%M:%S}Z"
+        said.insert(0, f"the silence is over, and it is still open; {counted}")
     match transition.phase:
         case Phase.OPENED if transition.episode > 1:
             said.insert(0, f"reopened within the hour, episode {transition.episode}")
@@ -234,6 +300,14 @@ def _real(transition: Transition, over: bool) -> str:
     if transition.impact is None:
         return "on real refunds: not measured"
     return impact.worded(transition.impact, transition.symptom, over)
+
+
+def _laid_out(
+    lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str
+) -> tuple[tuple[str, str], ...]:
+    """The lines of the text, before they are cut to fit together."""
+    tail = [("Evidence", incident_url), ("Next", following), ("Runbook", runbook_url), ("Dedup", dedup)]
+    return tuple((name, _cut(plain(words), LONGEST_WORDS)) for name, words in (*lines, *tail) if words)
 
 
 def _fitted(title: str, lines: Sequence[tuple[str, str]], following: str, incident_url: str, runbook_url: str, dedup: str) -> str:

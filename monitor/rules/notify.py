@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from monitor.model.channels import NotifyPolicy
 from monitor.model.facts import NotifyFailed
 from monitor.model.incident import EVERYWHERE, IncidentId, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice, NotTold
-from monitor.model.policy import NotifyPolicy, Policy
+from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.rules.notice import dedup_key, runbook
 from monitor.rules.plain import plain
@@ -65,6 +66,11 @@ def owed(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> list[Item]:
     return list(items.values())
 
 
+def owing(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> set[tuple[int, str]]:
+    """(seq of the item, channel) of all that is still to be told, now or at the end of a silence."""
+    return {(item.seq, channel) for item, channel in _owed(outbox.items.values(), outbox, policy, now)}
+
+
 def until_next(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> float | None:
     """Seconds until something more may be due although no fact comes: the end of a silence, or a fallback. None: never."""
     waits = []
@@ -106,12 +112,18 @@ def _is_past(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> 
 
 
 def _audience(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> tuple[str, ...]:
-    """The channels of its severity; for a page also the fallback, when one of them has refused it or does not take it for long."""
+    """The channels of its route; for a page also the fallback, when one of them has refused it or does not take it for long."""
+    told = policy.told(item.transition.symptom, item.transition.severity, item.transition.scope)
     if item.transition.severity is Severity.TICKET:
-        return policy.tickets
-    if any(_in_trouble(outbox, item, channel, policy, now) for channel in policy.pages):
-        return tuple(dict.fromkeys((*policy.pages, *policy.fallback)))
-    return policy.pages
+        return told
+    if any(_in_trouble(outbox, item, channel, policy, now) for channel in told):
+        return tuple(dict.fromkeys((*told, *policy.fallback)))
+    return told
+
+
+def unwritable_audience(policy: NotifyPolicy) -> tuple[str, ...]:
+    """Who hears of a journal that cannot be written."""
+    return policy.told(Symptom.MONITOR, Severity.PAGE, EVERYWHERE)
 
 
 def _in_trouble(outbox: Outbox, item: Item, channel: str, policy: NotifyPolicy, now: Instant) -> bool:
@@ -158,9 +170,10 @@ def hushed(outbox: Outbox, incident: IncidentId, now: Instant) -> str:
         return ""
     if standing.parent:
         return f"part of {standing.parent}"
-    if now.utc < standing.silent_until:
-        return f"silenced until {now.plus(standing.silent_until - now.utc).iso()}"
-    return ""
+    if now.utc >= standing.quiet_until:
+        return ""
+    by = f" by {standing.planned}" if standing.planned and standing.planned_until == standing.quiet_until else ""
+    return f"silenced{by}" if by else f"silenced until {now.plus(standing.quiet_until - now.utc).iso()}"
 
 
 def key(policy: Policy, item: Item) -> str:

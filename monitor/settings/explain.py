@@ -16,7 +16,7 @@ from monitor.settings.shape import Settings
 
 _OF_KINDS: dict[KeyPath, str] = {  # mappings whose members have a `kind`, which pydantic puts into their place
     ("paths",): "kind: smtp, kind: http or kind: command",
-    ("notify", "channels"): "kind: webhook or kind: alertmanager",
+    ("notify", "channels"): "kind: webhook, kind: alertmanager, kind: pagerduty, kind: slack or kind: apprise",
     ("ledger", "refunds"): "kind: files, kind: sql or kind: push",
     ("ledger", "confirmations"): "kind: mailbox, kind: postfix, kind: files, kind: sql or kind: push",
 }

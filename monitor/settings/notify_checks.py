@@ -5,7 +5,17 @@ from __future__ import annotations
 from monitor.model.secret import SecretRef
 from monitor.settings.addresses import unencrypted
 from monitor.settings.faults import KeyPath
-from monitor.settings.notify_shape import AlertmanagerShape, HeartbeatShape, NotifyShape, WebhookShape
+from monitor.settings.notify_routes import check_routes
+from monitor.settings.notify_shape import (
+    AlertmanagerShape,
+    AppriseShape,
+    ChannelShape,
+    HeartbeatShape,
+    NotifyShape,
+    PagerdutyShape,
+    SlackShape,
+    WebhookShape,
+)
 from monitor.settings.report import Report
 from monitor.settings.scalars import closest, print_duration
 
@@ -22,7 +32,10 @@ def check_notify(notify: NotifyShape, report: Report) -> None:
     for name, channel in notify.channels.items():
         _encrypted(("notify", "channels", name), channel, report)
     for key in ("pages", "tickets", "fallback"):
-        _known(key, getattr(notify, key) or (), notify, report)
+        _known((key,), getattr(notify, key) or (), notify, report)
+    for index, route in enumerate(notify.routes):
+        _known(("routes", index, "channels"), route.channels, notify, report)
+    check_routes(notify.routes, report)
     if notify.give_up_after <= notify.fallback_after:
         what = (
             f"give_up_after ({print_duration(notify.give_up_after)}) is not after fallback_after ({print_duration(notify.fallback_after)})"
@@ -40,8 +53,9 @@ def check_notify(notify: NotifyShape, report: Report) -> None:
         if name in pages:
             report.fault(("notify", "fallback", index), f"{name} is told of pages at once already", "take it out of pages: or of fallback:")
     for name in notify.channels:
-        if name not in {*pages, *tickets, *notify.fallback}:
-            report.note(("notify", "channels", name), "is told of nothing", "name it in pages:, tickets: or fallback:, or remove it")
+        if name not in {*pages, *tickets, *notify.fallback, *(each for route in notify.routes for each in route.channels)}:
+            mend = "name it in pages:, tickets:, fallback: or a route, or remove it"
+            report.note(("notify", "channels", name), "is told of nothing", mend)
 
 
 def check_heartbeat(heartbeat: HeartbeatShape | None, report: Report) -> None:
@@ -49,7 +63,7 @@ def check_heartbeat(heartbeat: HeartbeatShape | None, report: Report) -> None:
         report.note(("heartbeat", "url"), "is asked unencrypted over a public network", "use https://")
 
 
-def _encrypted(at: KeyPath, channel: WebhookShape | AlertmanagerShape, report: Report) -> None:
+def _encrypted(at: KeyPath, channel: ChannelShape, report: Report) -> None:
     what = "sends notifications unencrypted over a public network"
     match channel:
         case WebhookShape(url=SecretRef()):
@@ -60,15 +74,17 @@ def _encrypted(at: KeyPath, channel: WebhookShape | AlertmanagerShape, report: R
             for index, url in enumerate(urls):
                 if unencrypted(url):
                     report.note((*at, "urls", index), what, "use https://")
-        case WebhookShape():
+        case PagerdutyShape(url=url) if unencrypted(url):
+            report.note((*at, "url"), what, "use https://")
+        case WebhookShape() | PagerdutyShape() | SlackShape() | AppriseShape():
             pass
 
 
-def _known(key: str, names: tuple[str, ...], notify: NotifyShape, report: Report) -> None:
+def _known(key: KeyPath, names: tuple[str, ...], notify: NotifyShape, report: Report) -> None:
     for index, name in enumerate(names):
         if name not in notify.channels:
             near = closest(name, notify.channels)
             known = ", ".join(list(notify.channels)[:_LISTED]) or "none"
-            report.fault(("notify", key, index), f"no channel is called {name}", f"did you mean {near}?" if near else f"known: {known}")
+            report.fault(("notify", *key, index), f"no channel is called {name}", f"did you mean {near}?" if near else f"known: {known}")
         elif name in names[:index]:
-            report.fault(("notify", key, index), f"{name} stands there twice", "keep one of them")
+            report.fault(("notify", *key, index), f"{name} stands there twice", "keep one of them")

@@ -6,11 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from monitor.model.channels import PAGERDUTY
+from monitor.model.incident import Severity
+from monitor.model.verdict import Symptom
 from monitor.settings.addresses import PublicUrl, UrlOrSecret, WebUrl
-from monitor.settings.scalars import Hidden, Name, Span, Text, Whole
+from monitor.settings.scalars import Choice, Flag, Hidden, Name, Span, Text, Whole
 from monitor.settings.section import Section, optional, required
 
 MemberUrl = Annotated[str, WebUrl("write authorization: {env: NAME}, a secret with the whole header")]
+EventsUrl = Annotated[str, WebUrl("remove it: routing_key is all that PagerDuty asks for")]
 Length = Annotated[float, Span("100ms", "30d")]
 
 
@@ -43,13 +47,50 @@ class AlertmanagerShape(Section):
     resend_every: Annotated[float, Span("1s", "1h")] = optional("It forgets what it is not told again.", "60s")
 
 
-ChannelShape = Annotated[WebhookShape | AlertmanagerShape, Field(discriminator="kind")]
+class PagerdutyShape(Section):
+    """PagerDuty, Events API v2."""
+
+    kind: Literal["pagerduty"] = required("pagerduty: alerts of PagerDuty.", "pagerduty")
+    routing_key: Hidden = required("Integration key of an Events API v2 integration, 32 characters.", "{env: PAGERDUTY_KEY}")
+    url: EventsUrl = optional("In the EU: https://events.eu.pagerduty.com.", PAGERDUTY)
+    changes: Flag = optional("Deploys are shown there as change events; they notify nobody.", False)
+    ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
+
+
+class SlackShape(Section):
+    """An incoming webhook of Slack, or of what speaks its language."""
+
+    kind: Literal["slack"] = required("slack: an incoming webhook.", "slack")
+    url: Hidden = required("The URL of the webhook: who has it may write there.", "{env: SLACK_URL}")
+    ca_file: Text | None = optional("PEM file of the CA to trust instead of the system's; relative to this file.")
+
+
+class AppriseShape(Section):
+    """Any place that apprise knows: Teams, ntfy, Telegram and a hundred others; never e-mail."""
+
+    kind: Literal["apprise"] = required("apprise: a place that the library apprise knows (extra `apprise`).", "apprise")
+    url: Hidden = required("One URL as apprise reads it: who has it may write there.", "{env: TEAMS_URL}")
+
+
+ChannelShape = Annotated[WebhookShape | AlertmanagerShape | PagerdutyShape | SlackShape | AppriseShape, Field(discriminator="kind")]
+
+
+class NotifyRouteShape(Section):
+    """Other channels for some incidents. What is left out leaves nothing out."""
+
+    symptoms: tuple[Annotated[Symptom, Choice(Symptom)], ...] = optional("Only these. Default: all.", ())
+    severity: Annotated[Severity, Choice(Severity)] | None = optional("page or ticket. Default: both.")
+    scopes: tuple[Text, ...] = optional("Only these: kind:name, or a kind for all of it. Default: all.", ())
+    channels: tuple[Name, ...] = required("Who is told instead of pages or tickets; an empty list: nobody.", "[oncall]")
 
 
 class NotifyShape(Section):
     """Who is told of what, by channels that are not e-mail."""
 
-    channels: dict[Name, ChannelShape] = optional("Ways to tell people, by name: kind webhook or alertmanager. Default: none.", {})
+    channels: dict[Name, ChannelShape] = optional(
+        "Ways to tell people, by name: webhook, alertmanager, pagerduty, slack or apprise. Default: none.", {}
+    )
+    routes: tuple[NotifyRouteShape, ...] = optional("Who is told of what, first match; what matches none goes to pages or tickets.", ())
     pages: tuple[Name, ...] | None = optional("Channels that wake a person. Default: all that are not in fallback.")
     tickets: tuple[Name, ...] | None = optional("Channels for what can wait. Default: all that are not in fallback.")
     fallback: tuple[Name, ...] = optional("Channels that are told of a page too when another has not taken it for fallback_after.", ())

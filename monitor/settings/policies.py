@@ -7,11 +7,20 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from monitor.model.channels import (
+    AlertmanagerChannel,
+    AppriseChannel,
+    Channel,
+    NotifyPolicy,
+    NotifyRoute,
+    PagerdutyChannel,
+    SlackChannel,
+    WebhookChannel,
+)
 from monitor.model.deploy import DeployHook, GrafanaPolicy
+from monitor.model.incident import ScopeKind
 from monitor.model.policy import (
     Access,
-    AlertmanagerChannel,
-    Channel,
     CommandPath,
     Demand,
     DkimKey,
@@ -25,7 +34,6 @@ from monitor.model.policy import (
     LoginMethod,
     MailboxPolicy,
     MailIdentity,
-    NotifyPolicy,
     PathPolicy,
     Policy,
     RetentionPolicy,
@@ -36,7 +44,6 @@ from monitor.model.policy import (
     SmtpPath,
     Templates,
     WatchPolicy,
-    WebhookChannel,
 )
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.secret import SecretRef
@@ -48,7 +55,9 @@ from monitor.settings.inspect_policies import inspect_policy
 from monitor.settings.ledger_policies import ledger_policy
 from monitor.settings.mail_shape import CommandShape, HttpShape, LocaleShape, MailboxShape, PathShape, SmtpLogin, SmtpShape
 from monitor.settings.notify_checks import told
-from monitor.settings.notify_shape import AlertmanagerShape, ChannelShape, WebhookShape
+from monitor.settings.notify_routes import check_scopes
+from monitor.settings.notify_secrets import apprise_url, routing_key
+from monitor.settings.notify_shape import AlertmanagerShape, AppriseShape, ChannelShape, PagerdutyShape, SlackShape, WebhookShape
 from monitor.settings.pointed import Pointed
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, path_budget
@@ -241,6 +250,7 @@ class Maker:
         shape = self._settings.notify
         pages, tickets = told(shape)
         channels = {name: self._channel(channel, ("notify", "channels", name)) for name, channel in shape.channels.items()}
+        check_scopes(shape.routes, self._names(), self._report)
         return NotifyPolicy(
             channels=MappingProxyType(channels),
             pages=pages,
@@ -250,10 +260,21 @@ class Maker:
             give_up_after=shape.give_up_after,
             public_url=(shape.public_url or "").rstrip("/"),
             runbooks_url=(shape.runbooks_url or NotifyPolicy().runbooks_url).rstrip("/"),
+            routes=tuple(NotifyRoute(route.channels, route.symptoms, route.severity, route.scopes) for route in shape.routes),
         )
 
+    def _names(self) -> dict[ScopeKind, list[str]]:
+        """Of the kinds of scopes whose names this file settles."""
+        settings = self._settings
+        return {
+            ScopeKind.PATH: list(settings.paths),
+            ScopeKind.MAILBOX: list(settings.mailboxes),
+            ScopeKind.PROVIDER: list(dict.fromkeys(box.provider for box in settings.mailboxes.values())),
+            ScopeKind.DOMAIN: list(self._sending_domains()),
+        }
+
     def _channel(self, shape: ChannelShape, at: KeyPath) -> Channel:
-        ca_file = self._at.ca_file(shape.ca_file, (*at, "ca_file"))
+        ca_file = None if isinstance(shape, AppriseShape) else self._at.ca_file(shape.ca_file, (*at, "ca_file"))
         match shape:
             case WebhookShape():
                 return WebhookChannel(self._at.url(shape.url, (*at, "url")), self._at.secret(shape.secret, (*at, "secret")), ca_file)
@@ -261,6 +282,17 @@ class Maker:
                 urls = tuple(dict.fromkeys(url.rstrip("/") for url in shape.urls))
                 authorization = self._at.secret(shape.authorization, (*at, "authorization"))
                 return AlertmanagerChannel(urls, authorization, ca_file, shape.resend_every)
+            case PagerdutyShape():
+                key = routing_key(shape, self._at, (*at, "routing_key"), self._report)
+                return PagerdutyChannel(key, shape.url.rstrip("/"), ca_file, shape.changes)
+            case SlackShape():
+                return SlackChannel(self._hidden_url(shape.url, (*at, "url")), ca_file)
+            case AppriseShape():
+                return AppriseChannel(apprise_url(shape, self._at, at, self._report))
+
+    def _hidden_url(self, ref: SecretRef, at: KeyPath) -> SecretRef:
+        url = self._at.url(ref, at)
+        return url if isinstance(url, SecretRef) else ref
 
     def _heartbeat(self) -> HeartbeatPolicy | None:
         shape = self._settings.heartbeat

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from monitor.desk import Desk
 from monitor.model.deploy import Annotation, Drawn
@@ -14,56 +15,106 @@ from monitor.model.notice import NotTold
 from monitor.ports import Annotator
 from monitor.rules import annotate
 
-WAITING = 100  # facts that wait to be drawn: the oldest go first
+WAITING = 100  # facts that wait to be drawn in one place: the oldest go first
 KEPT = 100  # starts of deploys whose picture is remembered, so that their end can stretch it
 DEADLINE = 5.0  # seconds for one try
 PAUSES = (1.0, 4.0)  # seconds between the tries
 
 _log = logging.getLogger(__name__)
 
+Told = DeployMarked | GateDecided
+
+
+@dataclass(frozen=True, slots=True)
+class Annotators:
+    """All who draw, by name."""
+
+    by_name: Mapping[str, Annotator]
+
+    async def close(self) -> None:
+        for annotator in self.by_name.values():
+            await annotator.close()
+
 
 class Annotate:
     """`failed` is called with how many pictures were given up. What happened before the start of this process is not drawn."""
 
-    def __init__(self, desk: Desk, annotator: Annotator | None, failed: Callable[[int], None]) -> None:
+    def __init__(self, desk: Desk, annotators: Annotators | None, failed: Callable[[int], None]) -> None:
         self._desk = desk
-        self._annotator = annotator
         self._failed = failed
-        self._waiting: deque[DeployMarked | GateDecided] = deque()
-        self._more = asyncio.Event()
-        self._started: dict[str, int] = {}  # deploy -> number of the picture of its start
-        self._well = True
+        self._places: dict[str, _Place] = {}
+        self._changed = asyncio.Event()
+        self.reload(annotators)
 
-    def reload(self, annotator: Annotator | None) -> None:
-        """Another place to draw, or another way to it. What the old one numbered means nothing to the new one."""
-        if annotator is not self._annotator:
-            self._annotator = annotator
-            self._started.clear()
+    def reload(self, annotators: Annotators | None) -> None:
+        """Other places to draw, or other ways to them."""
+        wanted = annotators.by_name if annotators is not None else {}
+        for name, annotator in wanted.items():
+            if name in self._places:
+                self._places[name].use(annotator)
+            else:
+                self._places[name] = _Place(self._desk, name, annotator, self._failed)
+        self._places = {name: self._places[name] for name in wanted}
+        self._changed.set()
 
     async def run(self) -> None:
+        """Each place is drawn in by a task of its own: one that hangs, or refuses, delays no other."""
+        drawing: dict[_Place, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="deploys")
             while True:
-                await self._more.wait()
-                self._more.clear()
-                while self._waiting:
-                    await self._draw(self._waiting.popleft())
+                self._changed.clear()
+                for gone in drawing.keys() - set(self._places.values()):
+                    drawing.pop(gone).cancel()
+                for place in self._places.values():
+                    if place not in drawing:
+                        drawing[place] = tasks.create_task(place.run(), name=f"annotate {place.name}")
+                await self._changed.wait()
 
     async def _listen(self) -> None:
         """Never waits for the drawing, so that a slow peer makes nobody late."""
         async for entries in self._desk.follow(self._desk.world.seq):
-            for entry in entries:
-                if self._annotator is not None and isinstance(entry.fact, DeployMarked | GateDecided) and annotate.wanted(entry.fact):
-                    self._waiting.append(entry.fact)
-                    self._more.set()
-            dropped = [self._waiting.popleft() for _ in range(len(self._waiting) - WAITING)]
-            if dropped:
-                self._given_up(NotTold(f"{len(dropped)} annotations waited too long", transient=True), len(dropped))
+            facts = [entry.fact for entry in entries if isinstance(entry.fact, Told) and annotate.wanted(entry.fact)]
+            for place in self._places.values():
+                place.take(facts)
 
-    async def _draw(self, fact: DeployMarked | GateDecided) -> None:
+
+class _Place:
+    """One place to draw, and what waits for it."""
+
+    def __init__(self, desk: Desk, name: str, annotator: Annotator, failed: Callable[[int], None]) -> None:
+        self.name = name
+        self._desk = desk
+        self._annotator = annotator
+        self._failed = failed
+        self._waiting: deque[Told] = deque()
+        self._more = asyncio.Event()
+        self._started: dict[str, int] = {}  # deploy -> number of the picture of its start
+        self._well = True
+
+    def use(self, annotator: Annotator) -> None:
+        """What another one numbered means nothing to this one."""
+        if annotator is not self._annotator:
+            self._annotator = annotator
+            self._started.clear()
+
+    def take(self, facts: list[Told]) -> None:
+        self._waiting.extend(facts)
+        dropped = [self._waiting.popleft() for _ in range(len(self._waiting) - WAITING)]
+        if dropped:
+            self._given_up(NotTold(f"{len(dropped)} annotations waited too long", transient=True), len(dropped))
+        if facts:
+            self._more.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting:
+                await self._draw(self._waiting.popleft())
+
+    async def _draw(self, fact: Told) -> None:
         annotator = self._annotator
-        if annotator is None:
-            return
         drawn: Drawn | NotTold = NotTold("", transient=True)
         for pause in (0.0, *PAUSES):
             await self._desk.clock.sleep(pause)
@@ -74,12 +125,12 @@ class Annotate:
             self._given_up(drawn, 1)
             return
         if not self._well:
-            _log.info("annotations are drawn again")
+            _log.info("annotations are drawn again by %s", self.name)
         self._well = True
         if isinstance(fact, DeployMarked) and annotator is self._annotator:
             self._remember(fact, drawn.number)
 
-    async def _once(self, annotator: Annotator, fact: DeployMarked | GateDecided) -> Drawn | NotTold:
+    async def _once(self, annotator: Annotator, fact: Told) -> Drawn | NotTold:
         """One try: the end of a deploy stretches the picture of its start; without one, or when that is gone, it gets its own."""
         picture: Annotation = annotate.picture(fact, self._desk.policy.environment)
         if isinstance(fact, DeployMarked) and annotate.ends(fact) and annotator is self._annotator and fact.deploy in self._started:
@@ -99,5 +150,5 @@ class Annotate:
     def _given_up(self, why: NotTold, count: int) -> None:
         self._failed(count)
         if self._well:
-            _log.warning("deploys are not drawn: %s", "; ".join(part for part in (why.detail, why.mend) if part))
+            _log.warning("deploys are not drawn by %s: %s", self.name, "; ".join(part for part in (why.detail, why.mend) if part))
         self._well = False

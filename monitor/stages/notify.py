@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from monitor.desk import Desk
+from monitor.model.channels import AlertmanagerChannel
 from monitor.model.facts import Acknowledged, Notified, NotifyFailed, Reloaded, Silenced, Transition
 from monitor.model.incident import IncidentId
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice, NotTold, Telling, Told
-from monitor.model.policy import AlertmanagerChannel
 from monitor.ports import Channel, JournalUnwritable
-from monitor.rules import notify
+from monitor.rules import freshness, notify
 from monitor.rules.notice import render
 from monitor.views.outbox import Item
 
@@ -114,8 +114,11 @@ class Notify:
                 return retry_in
 
     def _notice(self, item: Item, call: Call) -> Notice:
-        policy = self._desk.policy
-        return render(item.transition, policy, notify.key(policy, item), call, after_silence=item.held and item.fires)
+        policy, fact = self._desk.policy, item.transition
+        told_late = item.fires and (item.held or item.taken)  # a reminder, or what a silence held back: nobody may have looked since
+        if told_late and (dated := freshness.dated(self._desk.world, policy, fact, self._desk.clock.now())):
+            fact = dataclasses.replace(fact, note=f"{fact.note}; {dated}" if fact.note else dated)
+        return render(fact, policy, notify.key(policy, item), call, after_silence=item.held and item.fires)
 
     @contextlib.asynccontextmanager
     async def _turn(self, place: Place, reminder: bool = False) -> AsyncIterator[None]:
@@ -234,7 +237,7 @@ class Notify:
         while not desk.writable:
             now = desk.clock.now()
             late = now.seconds_since(since) >= desk.policy.notify.fallback_after and not took
-            names = dict.fromkeys(desk.policy.notify.pages + (desk.policy.notify.fallback if late else ()))
+            names = dict.fromkeys(notify.unwritable_audience(desk.policy.notify) + (desk.policy.notify.fallback if late else ()))
             wanted = [name for name in names if now.mono >= due.get(name, now.mono)]
             told = await self._broadcast(wanted, firing)
             took |= told

@@ -1,38 +1,15 @@
-"""How fresh the evidence is. Silence is never health: whoever shows a state says when it was last seen."""
+"""How fresh the evidence is, of all routes. Silence is never health: whoever shows a state says when it was last seen."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from monitor.desk import Desk
 from monitor.model.instant import Instant
 from monitor.model.probe import Route
-from monitor.model.verdict import Verdict
-
-MISSED = 3  # intervals without a verdict that are too many
-
-EVIDENCE = (Verdict.PASS, Verdict.FAIL)  # the others say that we do not know
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """Of one route: when its last probe was judged, and whether that is too long ago. Instants of other processes compare by UTC."""
-
-    route: Route
-    last: Instant | None
-    stale: bool
-    known: bool  # its last verdict is about mail: neither inconclusive nor an error
+from monitor.rules.freshness import Freshness, of_route
 
 
 def freshness(desk: Desk, route: Route, now: Instant) -> Freshness:
-    """Stale: no verdict for three intervals and the time after which a probe is missing; a route that never had one gets as long
-    from the start of the daemon."""
-    policy, state = desk.policy.routes[route], desk.world.routes.get(str(route))
-    last = state.judged if state else None
-    since = last or (desk.world.started.at if desk.world.started else None)
-    allowed = MISSED * policy.every + policy.deadlines.missing_after
-    stale = since is not None and now.seconds_since(since) > allowed
-    return Freshness(route, last, stale, state is not None and state.last is not None and state.last.verdict in EVIDENCE)
+    return of_route(desk.world, desk.policy, route, now)
 
 
 def evidence(desk: Desk, now: Instant) -> dict[str, object]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from monitor.desk import Desk
-from monitor.model.facts import NotifyFailed, Transition
+from monitor.model.facts import DeployMarked, NotifyFailed, Transition
 from monitor.model.incident import DeployCandidate, Diagnosis, Phase
 from monitor.model.instant import Instant
 from monitor.model.ledger import Impact
 from monitor.model.notice import Call
 from monitor.rules.deploys import worded
+from monitor.rules.freshness import of_incident
 from monitor.rules.notice import TITLES, render
 from monitor.rules.notify import hushed, owed
 from monitor.rules.plain import plain
@@ -56,13 +57,16 @@ def incident_list(desk: Desk, shown: Shown) -> Row:
         "at": now.iso(),
         "state": shown.value,
         "counts": {each.value: len(known(desk.world, each)) for each in Shown if each is not Shown.ALL},
-        "incidents": [incident_row(state, now) for state in known(desk.world, shown)],
+        "incidents": [incident_row(desk, state, now) for state in known(desk.world, shown)],
         "evidence": evidence(desk, now),
     }
 
 
-def incident_row(state: IncidentState, now: Instant) -> Row:
+def incident_row(desk: Desk, state: IncidentState, now: Instant) -> Row:
+    """`silenced_until`: by a person, or by what was planned; `cause`: the open incident of a domain that may be the reason, a candidate;
+    `stale`: it is open, and nothing fresh is known of what it affects."""
     last, diagnosis = state.last, _diagnosis(state)
+    seen, silent = of_incident(desk.world, desk.policy, last, now), _silent_until(state)
     return {
         "id": state.id,
         "state": state_of(state).value,
@@ -78,9 +82,16 @@ def incident_row(state: IncidentState, now: Instant) -> Row:
         "recovering": state.recovering,
         "flapping": state.flapping,
         "parent": last.parent,
+        "cause": last.cause,
+        "stale": state.is_open and seen.stale,
+        "last_evidence_at": _iso_of(seen.last),
         "acknowledged_by": plain(state.acknowledged.by) if state.acknowledged else None,
-        "silenced_until": _iso(state.silenced.until) if state.silenced and state.is_silent(now) else None,
+        "silenced_until": _iso(silent) if silent > now.utc else None,
     }
+
+
+def _silent_until(state: IncidentState) -> float:
+    return max(state.silenced.until if state.silenced else 0.0, state.quiet_until)
 
 
 def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None = None) -> Row:
@@ -95,7 +106,7 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "schema": "mailcanary.incident/v1",
         "environment": policy.environment,
         "at": now.iso(),
-        **incident_row(state, now),
+        **incident_row(desk, state, now),
         "seconds": round(max(0.0, ended.seconds_since(state.last.since)), 3),
         "opening": state.opened.opening.value if state.opened and state.opened.opening else None,
         "last_good": _iso_of(_latest(state, "last_good").last_good),
@@ -104,7 +115,7 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "tallies": [
             {"path": plain(tally.path), "provider": plain(tally.provider), "bad": tally.bad, "sent": tally.sent} for tally in told.tallies
         ],
-        "deploys": [_candidate(candidate) for candidate in _latest(state, "deploys").deploys],
+        "deploys": [_candidate(candidate, desk.world.incidents.deploys) for candidate in _latest(state, "deploys").deploys],
         "evidence": list(_latest(state, "evidence").evidence),
         "acknowledged": _said(state.acknowledged.at, state.acknowledged.by, state.acknowledged.text) if state.acknowledged else None,
         "silenced": {**_said(state.silenced.at, state.silenced.by, state.silenced.reason), "until": _iso(state.silenced.until)}
@@ -154,15 +165,17 @@ def _diagnosed(diagnosis: Diagnosis | None) -> Mapping[str, object] | None:
         return None
     return {
         "layer": diagnosis.layer.value,
+        "confidence": diagnosis.confidence.value if diagnosis.confidence is not None else None,
         "summary": plain(diagnosis.summary),
         "shows": [plain(line) for line in diagnosis.shows],
+        "against": [plain(line) for line in diagnosis.against],
         "said": [plain(line) for line in diagnosis.said],
         "changed": [plain(line) for line in diagnosis.changed],
         "next_step": plain(diagnosis.next_step),
     }
 
 
-def _candidate(candidate: DeployCandidate) -> Row:
+def _candidate(candidate: DeployCandidate, markers: Sequence[DeployMarked]) -> Row:
     return {
         "deploy": plain(candidate.deploy),
         "phase": candidate.phase.value,
@@ -172,7 +185,7 @@ def _candidate(candidate: DeployCandidate) -> Row:
         "at": candidate.at.iso(),
         "seconds_after": round(candidate.seconds_after, 3),
         "link": candidate.link.value,
-        "text": plain(worded(candidate)),
+        "text": plain(worded(candidate, markers)),
     }
 
 
@@ -186,7 +199,7 @@ def _notification(item: Item, pending: bool) -> Row:
         "of": item.transition.phase.value,
         "at": item.transition.at.iso(),
         "due_at": item.due.iso(),
-        "superseded": item.superseded,
+        "superseded": item.superseded and not item.taken,
         "pending": pending,
         "taken": [{"channel": plain(name), "at": at.iso()} for name, at in item.taken.items()],
         "failed": [_failure(name, failure) for name, failure in item.failed.items()],

@@ -35,6 +35,8 @@ from monitor.model.facts import (
     ResolveAsked,
     Resumed,
     Silenced,
+    SilenceEnded,
+    SilencePlanned,
     SourceBlind,
     SourceRestored,
     Started,
@@ -53,6 +55,7 @@ from monitor.model.instant import Instant
 from monitor.model.verdict import Verdict
 from monitor.rules.plain import plain
 from monitor.surface.gate.safe import LONGEST_NAME, safe
+from monitor.views.incidents import word_of
 from monitor.views.ledger import STORE
 
 
@@ -162,6 +165,8 @@ def describe(fact: Fact) -> Line | None:
             return _of_ledger(fact)
         case GateRequested() | GateDecided() | GateCancelled() | GateOverridden():
             return _of_gate(fact)
+        case SilencePlanned() | SilenceEnded():
+            return _of_silence(fact)
         case Transition() | Notified() | NotifyFailed() | Silenced() | ResolveAsked() | Noted():
             return _of_incident(fact)
         case _:
@@ -228,6 +233,8 @@ def _of_incident(fact: Transition | Notified | NotifyFailed | Silenced | Resolve
             what = "is given up" if fact.retry_in is None else f"did not take the notice, again in {fact.retry_in:.0f} s"
             text = f"{fact.incident}: {fact.channel} {what}: {fact.detail}" + (f"; {fact.mend}" if fact.mend else "")
             return Level.ERROR if fact.retry_in is None else Level.WARNING, "notify_failed", text, {**fields, "channel": fact.channel}
+        case Silenced() if fact.until <= fact.at.utc:
+            return Level.INFO, "unsilenced", f"{fact.incident}: no longer silenced, says {fact.by}: {fact.reason}", fields
         case Silenced():
             text = f"{fact.incident}: silenced by {fact.by} until {Instant(fact.until, 0.0, '').iso()}: {fact.reason}"
             return Level.WARNING, "silenced", text, fields
@@ -237,16 +244,27 @@ def _of_incident(fact: Transition | Notified | NotifyFailed | Silenced | Resolve
             return Level.INFO, "noted", f"{fact.incident}: {fact.by}: {fact.text}", fields
 
 
+def _of_silence(fact: SilencePlanned | SilenceEnded) -> Line:
+    fields = {"silence_id": str(fact.silence)}
+    match fact:
+        case SilencePlanned():
+            what = " and ".join(", ".join(map(str, each)) for each in (fact.scopes, fact.symptoms) if each) or "everything"
+            when = f"{Instant(fact.begins, 0.0, '').iso()} to {Instant(fact.until, 0.0, '').iso()}"
+            return Level.WARNING, "silence_planned", f"{fact.silence}: {what} silenced by {fact.by}, {when}: {fact.reason}", fields
+        case SilenceEnded():
+            return Level.INFO, "silence_ended", f"{fact.silence}: ended by {fact.by}: {fact.reason}", fields
+
+
 def _transition(fact: Transition) -> Line:
     """What pages is an error, what makes a ticket a warning; suspicions, recovery and what people did are information."""
     match fact.phase:
         case Phase.OPENED | Phase.GROWN | Phase.FLAPPING | Phase.RELAPSED:
             level = Level.ERROR if fact.severity is Severity.PAGE else Level.WARNING
-        case Phase.SUSPECTED | Phase.CLEARED | Phase.ACKNOWLEDGED | Phase.RECOVERING | Phase.RESOLVED:
+        case Phase.SUSPECTED | Phase.CLEARED | Phase.ACKNOWLEDGED | Phase.RECOVERING | Phase.SILENCED | Phase.RESOLVED:
             level = Level.INFO
     told = "; ".join(part for part in (fact.diagnosis.summary if fact.diagnosis else "", fact.note) if part)
     by = f" by {fact.by}" if fact.by else ""
-    text = f"{fact.incident} {fact.phase.value}{by} ({fact.severity.value}, {fact.symptom.value}, {fact.scope})" + (
+    text = f"{fact.incident} {word_of(fact)}{by} ({fact.severity.value}, {fact.symptom.value}, {fact.scope})" + (
         f": {told}" if told else ""
     )
     fields = {"incident_id": str(fact.incident), "phase": fact.phase.value, "severity": fact.severity.value, "symptom": fact.symptom.value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -10,10 +11,12 @@ from rich.text import Text
 from monitor.desk import Desk
 from monitor.model.facts import Entry, Judged
 from monitor.model.probe import Route
+from monitor.model.verdict import Verdict
 from monitor.surface.report import COLOURS
 
 BARS = "▁▂▃▄▅▆▇█"
 KEPT = 12
+WIDTH = 34  # columns of one cell
 
 
 class Matrix:
@@ -30,11 +33,8 @@ class Matrix:
 
     def table(self) -> Table:
         policy, world = self._desk.policy, self._desk.world
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-        table.add_column("mailbox", no_wrap=True)
         paths = list(policy.paths)
-        for path in paths:
-            table.add_column(f"via {path}", no_wrap=True, min_width=34)
+        table = matrix_table(paths)
         for name, box in policy.mailboxes.items():
             routes = [Route(path, name) for path in paths]
             if not any(route in policy.routes for route in routes):
@@ -48,14 +48,32 @@ class Matrix:
         state = self._desk.world.routes.get(str(route))
         last = state.last if state else None
         if last is None:
-            return Text("waiting", style="dim")
-        cell = Text(sparkline(list(self._times[route])).ljust(KEPT) + " ", style="dim")
-        cell.append(last.reason.value, style=COLOURS[last.verdict])
-        if last.transit_seconds is not None and last.verdict.exit_code == 0:
-            cell.append(f" {last.transit_seconds * 1000:.0f} ms", style="dim")
-        elif last.mailbox is not None:
-            cell.append(f" -> {last.mailbox}", style="dim")
-        return cell
+            return waiting()
+        return cell(list(self._times[route]), last.verdict, last.reason.value, last.transit_seconds, str(last.mailbox or ""))
+
+
+def matrix_table(paths: Sequence[str], width: int = WIDTH) -> Table:
+    """Empty: a column for each path beside that of the mailboxes."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("mailbox", no_wrap=True)
+    for path in paths:
+        table.add_column(Text(f"via {path}"), no_wrap=True, min_width=width)
+    return table
+
+
+def waiting() -> Text:
+    return Text("waiting", style="dim")
+
+
+def cell(times: list[float | None], verdict: Verdict, reason: str, transit: float | None, seen_in: str = "") -> Text:
+    """The sparkline, what the last probe showed, and how long it took; of one that did not pass, the mailbox that it was seen in."""
+    text = Text(sparkline(times[-KEPT:]).ljust(KEPT) + " ", style="dim")
+    text.append(reason, style=COLOURS[verdict])
+    if transit is not None and verdict.exit_code == 0:
+        text.append(f" {transit * 1000:.0f} ms", style="dim")
+    elif seen_in:
+        text.append(f" -> {seen_in}", style="dim")
+    return text
 
 
 def sparkline(times: list[float | None]) -> str:

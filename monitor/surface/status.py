@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from monitor import __version__
 from monitor.desk import Desk
+from monitor.model.incident import Severity
 from monitor.model.instant import Instant
 from monitor.rules.notify import owed
 from monitor.rules.plain import plain
@@ -13,13 +14,17 @@ from monitor.surface.audit.observed import domain_summary
 from monitor.surface.deploys import deploy_rows
 from monitor.surface.evidence import evidence, freshness
 from monitor.surface.gate import gates_summary
+from monitor.surface.headline import headline
 from monitor.surface.incidents import Shown, incident_row, known
 from monitor.surface.ledger import ledger_summary
 from monitor.surface.metrics import Vitals
+from monitor.surface.silences import pending, silence_rows
 from monitor.views.evidence import Trial
 
 MOST_INCIDENTS = 50
+MOST_RESOLVED = 5  # the latest numbers
 MOST_STRAYS = 20
+MOST_SILENCES = 50  # that are not over
 MOST_DOMAINS = 100
 MOST_DEPLOYS = 5
 
@@ -28,7 +33,7 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
     """Schema `mailcanary.status/v1`: additive changes only. No address, no refund number."""
     world, policy, now = desk.world, desk.policy, desk.clock.now()
     vitals = vitals or Vitals()
-    return {
+    document: dict[str, object] = {
         "schema": "mailcanary.status/v1",
         "version": __version__,
         "environment": policy.environment,
@@ -43,6 +48,7 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "mailboxes": _mailboxes(desk),
         "strays": _strays(desk),
         "incidents": _incidents(desk, now),
+        "silences": silence_rows(desk, pending(desk, now)[:MOST_SILENCES], now),
         "domains": _domains(desk),
         "ledger": ledger_summary(desk),
         "channels": _channels(desk),
@@ -57,6 +63,7 @@ def status(desk: Desk, vitals: Vitals | None = None) -> dict[str, object]:
         "heartbeat_at": _iso(vitals.heartbeat_at),
         "stuck": sorted(desk.stuck()),
     }
+    return {**document, "headline": headline(document)}
 
 
 def _routes(desk: Desk, now: Instant) -> list[Mapping[str, object]]:
@@ -120,10 +127,18 @@ def _strays(desk: Desk) -> list[Mapping[str, object]]:
 
 
 def _incidents(desk: Desk, now: Instant) -> Mapping[str, object]:
-    """Counts of all, and the newest of those that are open or suspected."""
+    """Counts of all; of those that are open or suspected the newest, what pages first where there are too many; and some that are over."""
     found, suspected = known(desk.world, Shown.OPEN), known(desk.world, Shown.SUSPECTED)
-    rows = [incident_row(state, now) for state in [*found, *suspected][:MOST_INCIDENTS]]
-    return {"open": len(found), "suspected": len(suspected), "list": rows}
+    pages = [state for state in found if state.last.severity is Severity.PAGE]
+    first = found if len(found) <= MOST_INCIDENTS else sorted(found, key=lambda state: state.last.severity is not Severity.PAGE)
+    return {
+        "open": len(found),
+        "pages": len(pages),
+        "tickets": len(found) - len(pages),
+        "suspected": len(suspected),
+        "list": [incident_row(desk, state, now) for state in [*first, *suspected][:MOST_INCIDENTS]],
+        "resolved": [incident_row(desk, state, now) for state in known(desk.world, Shown.RESOLVED)[:MOST_RESOLVED]],
+    }
 
 
 def _domains(desk: Desk) -> list[Mapping[str, object]]:
@@ -135,17 +150,19 @@ def _domains(desk: Desk) -> list[Mapping[str, object]]:
 
 def _channels(desk: Desk) -> list[Mapping[str, object]]:
     notify = desk.policy.notify
+    uses = {
+        "pages": notify.pages,
+        "tickets": notify.tickets,
+        "fallback": notify.fallback,
+        "routes": [name for route in notify.routes for name in route.channels],
+    }
     rows: list[Mapping[str, object]] = []
     for name in notify.channels:
         state = desk.world.outbox.channels.get(name)
         rows.append(
             {
                 "channel": name,
-                "told_of": [
-                    kind
-                    for kind, names in (("pages", notify.pages), ("tickets", notify.tickets), ("fallback", notify.fallback))
-                    if name in names
-                ],
+                "told_of": [kind for kind, names in uses.items() if name in names],
                 "last_success_at": state.last_success.iso() if state and state.last_success else None,
                 "failing_since": state.failing_since.iso() if state and state.failing_since else None,
             }

@@ -89,8 +89,10 @@ def _facts(story: Document) -> list[tuple[str, str]]:
     if diagnosis is None:
         rows.append(("diagnosis", "none yet"))
     else:
-        rows.append(("diagnosis", f"{diagnosis['layer']}: {diagnosis['summary']}"))
+        sure = f", confidence {known}" if (known := diagnosis.get("confidence")) else ""
+        rows.append(("diagnosis", f"{diagnosis['layer']}{sure}: {diagnosis['summary']}"))
         rows += [("shows" if first else "", line) for first, line in _marked(diagnosis["shows"])]
+        rows += [("against" if first else "", line) for first, line in _marked(diagnosis.get("against", ()))]
         rows += [("said" if first else "", f'"{line}"') for first, line in _marked(diagnosis["said"])]
         rows += [("changed" if first else "", line) for first, line in _marked(diagnosis["changed"])]
     deploys = [candidate["text"] for candidate in story["deploys"]] or ["none in the two hours before"]

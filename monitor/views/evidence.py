@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from monitor.model.facts import (
@@ -49,6 +50,7 @@ class Trial:
     decided: Instant | None = None  # the latest revision
     version: str = ""  # that served it
     transit: float | None = None  # seconds from accepted to first sighted
+    accepted: Instant | None = None  # by the peer
 
 
 @dataclass(slots=True)
@@ -103,6 +105,11 @@ class Evidence:
         known = self.routes.get(route)
         return known.trials if known else []
 
+    def accepted(self, routes: Iterable[str], sent: Instant) -> Instant | None:
+        """When the first of the probes on these routes that were first attempted then was accepted; None: none, as far as is known."""
+        times = [trial.accepted for route in routes for trial in self.trials(route) if trial.sent == sent and trial.accepted is not None]
+        return min(times, key=lambda at: at.utc, default=None)
+
     def fold(self, entry: Entry, state: ProbeState | None) -> None:
         """`state`: the probe that the fact is about, as it was before the fact."""
         match entry.fact:
@@ -119,6 +126,7 @@ class Evidence:
                     trial.unreached = isinstance(fact, SubmitError) and fact.fault is SubmitFault.UNREACHABLE and fact.retry_in is not None
                     trial.shown_by = entry.seq
                     trial.version = getattr(fact, "served_version", "") or trial.version
+                    trial.accepted = fact.at if isinstance(fact, Accepted) else trial.accepted
             case Sighted() as fact if state is not None:
                 if (trial := self._of(str(state.plan.route), fact.probe)) and not MONEY.isdisjoint(fact.altered):
                     trial.money = True

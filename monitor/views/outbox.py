@@ -6,6 +6,7 @@ up (NotifyFailed without another try). Which channels a promise is for is the po
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from monitor.model.facts import Acknowledged, Entry, Notified, NotifyFailed, Silenced, Transition
@@ -13,9 +14,11 @@ from monitor.model.incident import IncidentId, Phase, Severity
 from monitor.model.instant import Instant
 
 FIRING = frozenset({Phase.OPENED, Phase.GROWN, Phase.FLAPPING})
+CAUSE_NAMED = "a possible cause is known"  # the note of a transition that says only that: whoever looks sees it, nobody is told
 TOLD_PHASES = FIRING | {Phase.RESOLVED}
 KEPT = 2_000  # promises that are remembered
 KEPT_STANDINGS = 1_000  # incidents whose standing is remembered
+KEPT_WIDTHS = 500  # paths and providers of one incident that were told of
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Item:
     held: bool = False  # waits for the end of a silence
     number: int = 1  # of the notice within the episode, counted from 1; part of its key
     taken: dict[str, Instant] = field(default_factory=dict)  # channel -> when it took it
+    attempts: dict[str, int] = field(default_factory=dict)  # channel -> on which attempt
     failed: dict[str, NotifyFailed] = field(default_factory=dict)  # channel -> its last failure
     heard: list[str] = field(default_factory=list)  # of a resolve: the channels that knew of the episode when it ended
     superseded: bool = False  # by a silence, or by the end of what a silence held back: not told any more
@@ -59,11 +63,19 @@ class Standing:
     is_open: bool = False
     severity: Severity = Severity.TICKET  # the highest that was promised in this episode
     acknowledged: bool = False
-    silent_until: float = 0.0  # seconds since the epoch
+    silent_until: float = 0.0  # a person silenced this incident; seconds since the epoch
+    planned_until: float = 0.0  # planned silences cover it until then
+    planned: str = ""  # which they are, in words
+    widths: list[str] = field(default_factory=list)  # paths and providers that fail, as promised in this episode
     parent: str = ""  # the incident that this one is part of
     current: Transition | None = None  # the latest that fires
     heard: list[str] = field(default_factory=list)  # channels that took a notice of this episode
     shown: dict[str, int] = field(default_factory=dict)  # channel -> seq of the item that it took last
+
+    @property
+    def quiet_until(self) -> float:
+        """Nobody is told before: the later of both silences, for what ends first is covered by the other."""
+        return max(self.silent_until, self.planned_until)
 
 
 @dataclass(slots=True)
@@ -96,8 +108,7 @@ class Outbox:
             case Transition() as fact:
                 self._transition(entry.seq, fact)
             case Acknowledged() as fact:
-                if standing := self.standings.get(fact.incident):
-                    standing.acknowledged = True
+                self._acknowledged(fact)
             case Silenced() as fact:
                 self._silenced(entry.seq, fact)
             case Notified() as fact:
@@ -123,11 +134,12 @@ class Outbox:
                 self._fires(seq, fact, standing)
             case Phase.RESOLVED:
                 standing.is_open = False
-                for held in self._held(fact.incident, fact.at):
-                    held.superseded = True
+                _supersede(self._held(fact.incident, fact.at))
                 self._promise(Item(fact, seq, fact.at, heard=list(standing.heard)), standing)
             case Phase.ACKNOWLEDGED:
                 standing.acknowledged = True
+            case Phase.SILENCED:
+                self._covered(seq, fact, standing)
             case Phase.CLEARED:
                 del self.standings[fact.incident]
             case Phase.SUSPECTED | Phase.RECOVERING | Phase.RELAPSED:
@@ -139,34 +151,64 @@ class Outbox:
             if fact.episode != standing.episode:
                 standing.number, standing.heard, standing.shown = 0, [], {}
             standing.episode, standing.acknowledged, standing.severity = fact.episode, False, Severity.TICKET
+            standing.widths, standing.planned = [], ""
+        standing.is_open, standing.current, standing.planned_until = True, fact, fact.silent_until
+        held = self._held(fact.incident, fact.at)
         rises = fact.severity is Severity.PAGE and standing.severity is Severity.TICKET
-        standing.is_open, standing.current = True, fact
+        wider = [width for width in _widths(fact) if width not in standing.widths]
+        in_hand = standing.acknowledged and not rises and not wider
         if standing.parent:
-            for item in self._held(fact.incident, fact.at):
-                item.superseded = True
-        if standing.parent or (standing.acknowledged and not rises):
-            return  # its parent speaks for it; or a person has it in hand
+            _supersede(held)
+        if standing.parent or ((in_hand or fact.note == CAUSE_NAMED) and not held):
+            return  # its parent speaks for it; or a person has it in hand, and it is as wide as they know; or there is no news
+        standing.widths = [*standing.widths, *wider][-KEPT_WIDTHS:]
         if rises:
             standing.severity = Severity.PAGE
-        if fact.at.utc < standing.silent_until:
-            self._hold(seq, fact, standing, fact.at.plus(standing.silent_until - fact.at.utc), fact.at)
+        if fact.at.utc < standing.quiet_until:
+            self._hold(seq, fact, standing, fact.at)
         else:
+            _supersede(held)  # it has grown beyond what was silenced
             self._promise(Item(fact, seq, fact.at), standing)
 
     def _silenced(self, seq: int, fact: Silenced) -> None:
+        """A person silences it; or ends that, for `until` is not ahead."""
         standing = self.standings.setdefault(fact.incident, Standing())
         standing.silent_until = fact.until
-        if standing.is_open and standing.current is not None and not standing.parent:
-            for item in self.of(fact.incident):
-                item.superseded |= item.fires  # the end of this silence tells it
-            self._hold(seq, standing.current, standing, fact.at.plus(max(0.0, fact.until - fact.at.utc)), fact.at)
+        self._quieted(fact.incident, seq, fact.at, standing)
         self._forget_standings()
 
-    def _hold(self, seq: int, fact: Transition, standing: Standing, due: Instant, now: Instant) -> None:
-        """A promise for the end of the silence: what the incident has become by then."""
+    def _covered(self, seq: int, fact: Transition, standing: Standing) -> None:
+        """A planned silence begins to cover it, or covers it no longer. What a person has in hand, and knows of, is told at no end."""
+        before, standing.planned_until, standing.planned = standing.quiet_until, fact.silent_until, fact.note
+        firing = [item for item in self.of(fact.incident) if item.fires and not item.superseded]
+        if standing.acknowledged and all(item.taken for item in firing):
+            _supersede(firing)
+        elif standing.quiet_until != before:
+            self._quieted(fact.incident, seq, fact.at, standing)
+
+    def _quieted(self, incident: IncidentId, seq: int, now: Instant, standing: Standing) -> None:
+        """Nothing is told before the end of its silences, and then once, if it is still open."""
+        if not standing.is_open or standing.current is None or standing.parent:
+            return
+        _supersede(item for item in self.of(incident) if item.fires)  # the end tells it
+        self._hold(seq, standing.current, standing, now)
+
+    def _acknowledged(self, fact: Acknowledged) -> None:
+        """While a planned silence covers it: its end is no news to who has it in hand. Whoever silenced the incident itself asked to be
+        told again."""
+        standing = self.standings.get(fact.incident)
+        if standing is None:
+            return
+        standing.acknowledged = True
+        if standing.silent_until <= fact.at.utc:
+            _supersede(self._held(fact.incident, fact.at))
+
+    def _hold(self, seq: int, fact: Transition, standing: Standing, now: Instant) -> None:
+        """A promise for the end of its silences: what the incident has become by then."""
+        due = now.plus(max(0.0, standing.quiet_until - now.utc))
         held = self._held(fact.incident, now)
         if held:
-            held[-1].transition = fact
+            held[-1].transition, held[-1].due = fact, due
         else:
             self._promise(Item(fact, seq, due, held=True), standing)
 
@@ -198,9 +240,21 @@ class Outbox:
         if item is None:
             return
         item.taken.setdefault(fact.channel, fact.at)
+        item.attempts.setdefault(fact.channel, fact.attempt)
         item.failed.pop(fact.channel, None)
         standing = self.standings.get(fact.incident)
         if standing is not None and item.episode == standing.episode:
             standing.shown[fact.channel] = item.seq
             if item.fires and fact.channel not in standing.heard:
                 standing.heard.append(fact.channel)
+
+
+def _supersede(items: Iterable[Item]) -> None:
+    for item in items:
+        item.superseded = True
+
+
+def _widths(fact: Transition) -> list[str]:
+    """The paths and providers on which mail fails."""
+    bad = [tally for tally in fact.tallies if tally.bad > 0]
+    return list(dict.fromkeys([*(f"path {tally.path}" for tally in bad), *(f"provider {tally.provider}" for tally in bad)]))

@@ -58,6 +58,7 @@ def test_the_demo_plays_its_acts(process: Callable[..., subprocess.Popen[str]]) 
         place = out.find(act, place)
         assert place >= 0, (act, out)
     assert out.find("act 2") < out.find("[PAGE][lab] Refund") < out.find("act 3"), "the phone does not wait for the pipeline"
+    assert out[out.find("act 6") :].count("[PAGE]") == 1, "one job is one page, whatever it sets off"
     misrouted = "every app route is misrouted, found in `holding`, while bare SMTP stays green"
     paged, over = "on-call is paged, over a channel that is not e-mail", "on-call is told that it is over"
     refused, let_through = "the pipeline asks its gate, which says no", "the gate lets v3 pass, and says what it could not see"
@@ -86,3 +87,35 @@ def test_an_act_that_does_not_happen_is_exit_1(act: int) -> None:
     assert out.count("seen after") == seen and f"act {act + 1}" not in out
     played = PLAY[: {1: 0, 2: 1, 4: 2, 6: 5, 7: 6}[act]]
     assert json.loads(err.splitlines()[-1]) == [list(each) for each in played]
+
+
+@pytest.mark.parametrize(("number", "ignored"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGHUP, None), (signal.SIGINT, None)])
+def test_ended_it_leaves_nothing(
+    process: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    ignored: signal.Signals | None,
+) -> None:
+    """`ignored`: as a shell starts what runs in the background."""
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    before = signal.signal(ignored, signal.SIG_IGN) if ignored else None
+    try:
+        running = process("demo", stderr=subprocess.STDOUT)
+    finally:
+        if ignored:
+            signal.signal(ignored, before)
+    assert running.stdout is not None
+    said = [next(line for line in running.stdout if "act 1" in line)]
+    assert _worlds(place) == ["mailcanary-demo", "mailcanary-lab"]
+    running.send_signal(number)
+    said.append(running.communicate(timeout=60)[0])
+    assert running.returncode == 128 + number and "Traceback" not in said[1], said
+    assert _worlds(place) == []
+
+
+def _worlds(place: Path) -> list[str]:
+    """What demos have there; whose mailboxes are whose stands beside it, and stays."""
+    return sorted(name for found in place.iterdir() if (name := found.name.rpartition("-")[0]) != "mailcanary")

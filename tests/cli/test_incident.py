@@ -67,7 +67,7 @@ def test_what_is_said_becomes_a_fact(incident: Command, daemon: Served) -> None:
     daemon.happen(so.opened(daemon.now))
     said = {act: incident(act, "1", *more, "--by", "ann") for act, more in ACTS.items()}
     assert {outcome.code for outcome in said.values()} == {0}
-    assert said["ack"].out == "INC-1 is acknowledged by ann; nobody is told again unless a ticket becomes a page\n"
+    assert said["ack"].out == "INC-1 is acknowledged by ann; nobody is told again unless it becomes graver or wider\n"
     assert said["silence"].out.startswith("INC-1 is silent until 20") and said["silence"].out.count("\n") == 1
     assert said["resolve"].out == "INC-1 is being resolved; fresh bad evidence opens it again\n"
     assert said["note"].out == "INC-1: noted\n"

@@ -1,4 +1,4 @@
-"""`mailcanary notify test`: each channel is told, and the exit code says whether all of them took it."""
+"""`mailcanary notify test`: each channel is told, and the exit code says whether all of them took it. `notify log`: who was told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Outcome
+from tests.cli.daemons import Served, served
 from tests.stages.house import SECRETS, policy
+from tests.surface import happenings as so
 
 HOOK_SECRET = "the-secret-of-the-hook"
 
@@ -109,3 +111,54 @@ def test_no_such_channel(mailcanary: Callable[..., Outcome], configured: Callabl
     file = configured(hook={"kind": "webhook", "url": f"{receiver.url}/ok"})
     outcome = mailcanary("notify", "test", "-c", file, "--channel", "hok")
     assert outcome.code == 2 and "there are: hook" in outcome.err and receiver.got == []
+
+
+# ---- who was told ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as site:
+        site.desk.policy = so.with_channels(site.desk.policy)
+        yield site
+
+
+def test_the_log(mailcanary: Callable[..., Outcome], daemon: Served) -> None:
+    empty = mailcanary("notify", "log", "--server", daemon.url)
+    assert (empty.code, empty.out) == (0, "nobody was told of anything, and nothing waits to be told\n")
+    daemon.happen(so.opened(daemon.now), so.failed(daemon.now, 1, "pager", None))
+    shown = mailcanary("notify", "log", "--server", daemon.url)
+    assert shown.code == 0 and [line.split()[2:6] for line in shown.out.splitlines()[1:2]] == [["INC-1", "opened", "pager", "given_up"]]
+    document = json.loads(
+        mailcanary("notify", "log", "--incident", "1", "--channel", "pager", "--format", "json", "--server", daemon.url).out
+    )
+    assert document["schema"] == "mailcanary.notifications/v1" and [row["state"] for row in document["notifications"]] == ["given_up"]
+    unknown = mailcanary("notify", "log", "--incident", "7", "--server", daemon.url)
+    assert unknown.code == 2 and not unknown.out and "no incident INC-7 is known; there are INC-1" in unknown.err
+
+
+def test_the_log_refuses_what_it_cannot_show(mailcanary: Callable[..., Outcome], daemon: Served) -> None:
+    for arguments, why in ((("--channel", "pagr"), "there are: pager, chat"), (("--limit", "0"), "from 1 to 1000")):
+        outcome = mailcanary("notify", "log", *arguments, "--server", daemon.url)
+        assert outcome.code == 2 and why in outcome.err and not outcome.out
+    assert mailcanary("notify", "log", "--server", "http://127.0.0.1:1").code == 4
+
+
+def test_check_config_says_who_is_told(mailcanary: Callable[..., Outcome], configured: Callable[..., Path]) -> None:
+    file = configured(
+        chat={"kind": "webhook", "url": "https://hooks.example.com/a"}, pager={"kind": "webhook", "url": "https://b.example.com"}
+    )
+    tree = json.loads(file.read_text())
+    tickets = {"symptoms": ["dns", "auth_spf"], "severity": "ticket", "scopes": ["domain"], "channels": ["chat"]}
+    routes = [tickets, {"symptoms": ["dns"], "channels": ["pager", "chat"]}]
+    tree["notify"] |= {"pages": ["pager"], "tickets": [], "fallback": ["chat"], "routes": routes}
+    file.write_text(json.dumps(tree))
+    assert mailcanary("check-config", "-c", file).out.splitlines()[1:] == [
+        "told of tickets of dns, auth_spf at domain: chat",
+        "told of pages and tickets of dns: pager, chat",
+        "told of other pages: pager",
+        "told of other tickets: nobody",
+        "told of pages that another channel has not taken for 120 s: chat",
+    ]
+    file = configured()
+    assert "told of" not in mailcanary("check-config", "-c", file).out

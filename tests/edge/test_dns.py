@@ -293,7 +293,7 @@ async def test_cut_over_udp_and_nothing_over_tcp() -> None:
 
 
 @pytest.mark.hostile
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.data())
 def test_no_reply_makes_the_reader_raise(data: st.DataObject) -> None:
     rtype = data.draw(st.sampled_from(list(RecordType)))
@@ -310,7 +310,7 @@ def test_no_reply_makes_the_reader_raise(data: st.DataObject) -> None:
 
 
 @pytest.mark.hostile
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(max_size=80), st.booleans())
 def test_any_text_is_a_name_or_none(text: str, below: bool) -> None:
     wire = wire_name(text + ".zone.test" if below else text)

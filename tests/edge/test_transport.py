@@ -477,7 +477,7 @@ WORDS = st.sampled_from(
 
 
 @pytest.mark.hostile
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(WORDS | st.binary(max_size=8), max_size=40), st.sampled_from([SmtpDialogue, ImapDialogue]))
 def test_whatever_a_server_says_the_look_ends_in_order(words: list[bytes], kind: type[SmtpDialogue | ImapDialogue]) -> None:
     async def look() -> None:

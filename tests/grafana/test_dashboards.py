@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -17,9 +18,25 @@ from monitor.rules.annotate import picture
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
+BOARDS = ("domain", "gates", "monitor", "overview", "route")
 UNITS = {"short", "s", "percentunit", "bytes"}
 PANEL_KEYS = {"datasource", "description", "fieldConfig", "gridPos", "id", "options", "targets", "title", "type"}
 ROW_KEYS = {"collapsed", "gridPos", "id", "panels", "title", "type"}
+TARGET_KEYS = {"datasource", "expr", "legendFormat", "refId"}
+KINDS: dict[str, tuple[set[str], set[str], set[str]]] = {  # type -> keys of options, of field defaults, of targets beside the common ones
+    "stat": ({"colorMode", "graphMode", "justifyMode", "orientation", "reduceOptions", "textMode"}, {"thresholds"}, {"instant", "range"}),
+    "timeseries": ({"legend", "tooltip"}, {"custom", "min"}, set()),
+    "table": ({"cellHeight", "showHeader"}, set(), {"format", "instant", "range"}),
+    "heatmap": ({"calculate", "cellGap", "color", "legend", "tooltip", "yAxis"}, set(), {"format"}),
+}
+FIELD_KEYS = {"color", "mappings", "unit"}
+MAY_STAND = {"links", "max"}
+ANNOTATION_KEYS = {
+    "prometheus": {"datasource", "enable", "expr", "iconColor", "name", "tagKeys", "textFormat", "titleFormat", "useValueForTime"},
+    "tags": {"datasource", "enable", "hide", "iconColor", "name", "target"},
+    "builtin": {"builtIn", "datasource", "enable", "hide", "iconColor", "name", "type"},
+}
+LINK_KEYS = {"asDropdown", "icon", "includeVars", "keepTime", "tags", "targetBlank", "title", "tooltip", "type", "url"}
 DASHBOARD_KEYS = {
     "annotations", "description", "editable", "fiscalYearStartMonth", "graphTooltip", "id", "links", "panels", "refresh", "schemaVersion",
     "tags", "templating", "time", "timepicker", "timezone", "title", "uid", "version", "weekStart",
@@ -46,18 +63,79 @@ def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
-def test_there_is_one() -> None:
-    assert [path.stem for path in FILES] == ["mailcanary-overview"]
+def test_they_are_what_the_script_makes() -> None:
+    found = importlib.util.spec_from_file_location("make", GRAFANA / "make.py")
+    assert found is not None and found.loader is not None
+    script = importlib.util.module_from_spec(found)
+    found.loader.exec_module(script)
+    made = script.made()
+    assert sorted(made) == [f"mailcanary-{name}.json" for name in BOARDS] == [path.name for path in FILES]
+    for path in FILES:
+        assert path.read_text(encoding="utf-8") == made[path.name], f"{path.name}: run grafana/make.py"
 
 
 def test_keys_are_those_that_grafana_knows(board: dict[str, Any]) -> None:
     assert set(board) == DASHBOARD_KEYS
     for panel in board["panels"]:
         assert set(panel) == (ROW_KEYS if panel["type"] == "row" else PANEL_KEYS), panel["title"]
+    for panel in panels(board):
+        options, field, target = KINDS[panel["type"]]
+        defaults = set(panel["fieldConfig"]["defaults"])
+        assert set(panel["options"]) == options and set(panel["fieldConfig"]) == {"defaults", "overrides"}, panel["title"]
+        assert FIELD_KEYS | field <= defaults <= FIELD_KEYS | field | MAY_STAND, panel["title"]
+        for one in panel["targets"]:
+            assert set(one) == TARGET_KEYS | target, panel["title"]
+    for link in board["links"]:
+        assert set(link) == LINK_KEYS
+    for drawn in board["annotations"]["list"]:
+        kind = "builtin" if drawn.get("builtIn") else "prometheus" if "expr" in drawn else "tags"
+        assert set(drawn) == ANNOTATION_KEYS[kind], drawn["name"]
 
 
 def test_it_is_provisioned_and_not_edited(board: dict[str, Any]) -> None:
-    assert (board["editable"], board["id"], board["uid"]) == (False, None, "mailcanary-overview")
+    assert (board["editable"], board["id"]) == (False, None)
+    assert board["uid"] in {f"mailcanary-{name}" for name in BOARDS} and len(board["uid"]) <= 40
+    assert board["tags"] == ["mailcanary"] and "__inputs" not in json.dumps(board)
+
+
+def test_names_are_their_own() -> None:
+    loaded = [json.loads(path.read_text(encoding="utf-8")) for path in FILES]
+    assert [one["uid"] for one in loaded] == [path.stem for path in FILES]
+    assert len({one["title"] for one in loaded}) == len(loaded)
+
+
+def test_each_leads_to_the_others_at_the_same_time(board: dict[str, Any]) -> None:
+    (link,) = board["links"]
+    assert link["type"] == "dashboards" and link["tags"] == board["tags"] and link["keepTime"] and link["includeVars"]
+    for panel in panels(board):
+        for drill in panel["fieldConfig"]["defaults"].get("links", ()):
+            found = re.match(r"/d/mailcanary-(\w+)\?", drill["url"])
+            assert found and found[1] in BOARDS and "${__url_time_range}" in drill["url"], drill["url"]
+            target = json.loads((GRAFANA / "dashboards" / f"mailcanary-{found[1]}.json").read_text(encoding="utf-8"))
+            names = {item["name"] for item in target["templating"]["list"]}
+            assert set(re.findall(r"var-(\w+)=", drill["url"])) <= names, drill["url"]
+
+
+def test_each_variable_is_asked_for_and_nothing_else(board: dict[str, Any]) -> None:
+    names = {item["name"] for item in board["templating"]["list"]}
+    asked = "\n".join(target["expr"] for panel in panels(board) for target in panel["targets"])
+    assert set(re.findall(r'=~"\$(\w+)"', asked)) == names - {"datasource"}
+
+
+def test_the_rules_link_dashboards_that_exist() -> None:
+    for path in sorted((GRAFANA.parent / "config" / "prometheus").glob("*.rules.yaml")):
+        for name in re.findall(r"/d/mailcanary-(\w+)", path.read_text(encoding="utf-8")):
+            assert name in BOARDS, f"{path.name}: {name}"
+
+
+@pytest.fixture
+def overview() -> dict[str, Any]:
+    return dict(json.loads((GRAFANA / "dashboards" / "mailcanary-overview.json").read_text(encoding="utf-8")))
+
+
+def test_incidents_are_drawn(board: dict[str, Any]) -> None:
+    (drawn,) = [item["expr"] for item in board["annotations"]["list"] if "incident" in item.get("expr", "")]
+    assert "mailcanary_incident_transitions_total{" in drawn and 'to="opened"' in drawn
 
 
 def test_variables(board: dict[str, Any]) -> None:
@@ -91,7 +169,9 @@ def test_queries(board: dict[str, Any]) -> None:
     for panel in panels(board):
         for target in panel["targets"]:
             text = target["expr"]
-            assert 'job=~"$job"' in text and ('instance=~"$instance"' in text or "p95_1h" in text), text
+            assert 'job=~"$job"' in text and (
+                'instance=~"$instance"' in text or re.match(r"(?:max by \(route\) \()?(?:route|environment):", text)
+            ), text
             assert target["datasource"]["uid"] == "${datasource}"
             for window in re.findall(r"\[([^\]]+)\]", text):
                 assert window == "$__rate_interval", text
@@ -101,10 +181,10 @@ def test_queries(board: dict[str, Any]) -> None:
             assert not re.search(r"mailcanary_\w+_(?:total|bucket)\b", bare), text
 
 
-def test_gates_have_a_row(board: dict[str, Any]) -> None:
+def test_gates_have_a_row(overview: dict[str, Any]) -> None:
     """Every metric of gates stands in a panel of that row."""
-    texts = [panel["title"] for panel in board["panels"]]
-    row = board["panels"][texts.index("Release gates") + 1 : texts.index("Authentication and DNS")]
+    texts = [panel["title"] for panel in overview["panels"]]
+    row = overview["panels"][texts.index("Release gates") + 1 : texts.index("Authentication and DNS")]
     asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
     for name in (
         "decisions_total",
@@ -119,10 +199,10 @@ def test_gates_have_a_row(board: dict[str, Any]) -> None:
     assert "mailcanary_gates_running{" in asked
 
 
-def test_the_ledger_has_a_row(board: dict[str, Any]) -> None:
+def test_the_ledger_has_a_row(overview: dict[str, Any]) -> None:
     """Every metric of the ledger stands in a panel of that row."""
-    texts = [panel["title"] for panel in board["panels"]]
-    row = board["panels"][texts.index("Refunds and confirmations") + 1 : texts.index("Release gates")]
+    texts = [panel["title"] for panel in overview["panels"]]
+    row = overview["panels"][texts.index("Refunds and confirmations") + 1 : texts.index("Release gates")]
     asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
     for name in (
         "unconfirmed_refunds",
@@ -138,10 +218,10 @@ def test_the_ledger_has_a_row(board: dict[str, Any]) -> None:
         assert f"mailcanary_ledger_{name}{{" in asked, name
 
 
-def test_inspections_have_a_row(board: dict[str, Any]) -> None:
+def test_inspections_have_a_row(overview: dict[str, Any]) -> None:
     """Every metric of inspections stands in a panel of that row."""
-    texts = [panel["title"] for panel in board["panels"]]
-    row = board["panels"][texts.index("Authentication and DNS") + 1 : texts.index("The monitor itself")]
+    texts = [panel["title"] for panel in overview["panels"]]
+    row = overview["panels"][texts.index("Authentication and DNS") + 1 : texts.index("The monitor itself")]
     asked = "\n".join(target["expr"] for panel in row for target in panel["targets"])
     for name in (
         "auth_check_ok",

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import aiosmtplib
 import pytest
 
@@ -125,3 +127,36 @@ async def test_control_api(lab: Lab, letter) -> None:
         ):
             with pytest.raises((LabRefused, ValueError)):
                 await wrong
+
+
+@pytest.mark.asyncio
+async def test_a_scope_names_what_there_is(lab: Lab) -> None:
+    """Both spellings of a provider, and a mailbox by any address of its account; what is nowhere would be a fault that never happens."""
+    async with LabClient(lab.description.control_url) as steer:
+        for typed in ("borealis", "borealis.test", "Borealis.TEST"):
+            await steer.switch_on(Fault.JUNK, Scope(provider=typed))
+            await steer.switch_on(Fault.DELAY, seconds=1)
+            assert [state["scope"]["provider"] for state in await steer.faults()] == ["borealis.test", None]
+            await steer.switch_off(Fault.JUNK, Scope(provider=typed))
+            assert [state["fault"] for state in await steer.faults()] == ["delay"]
+            await steer.clear_faults()
+        await steer.switch_on(Fault.JUNK, Scope(mailbox="Seed1+tag@Aurora.test"))
+        assert (await steer.faults())[-1]["scope"]["mailbox"] == SEED
+        await steer.clear_faults()
+        for wrong, told in (
+            (Scope(provider="boreal"), "provider 'boreal'; there are: aurora.test, borealis.test, cumulus.test, "),
+            (Scope(mailbox="seed9@aurora.test"), "mailbox 'seed9@aurora.test'; there are: seed1@aurora.test, "),
+            (Scope(path="app"), "path 'app'; there are: shop, smtp, plain, starttls, tls"),
+        ):
+            for asked in (steer.switch_on, steer.switch_off):
+                with pytest.raises(LabRefused, match=re.escape(f"the lab has no {told}")):
+                    await asked(Fault.JUNK, wrong)
+        with pytest.raises(LabRefused, match="the lab has no provider 'boreal'"):
+            await steer.stop_imap("boreal")
+        assert await steer.faults() == []
+        await steer.stop_imap("aurora")
+        assert not lab.imap["aurora.test"].listeners["tls"].up
+        async with aiohttp.ClientSession() as session:
+            body = {"fault": "junk", "scope": {"provider": 7}}
+            async with session.post(f"{lab.description.control_url}/faults", json=body) as answer:
+                assert answer.status == 400 and "the lab has no provider 7" in (await answer.json())["error"]

@@ -1,7 +1,7 @@
-"""The rows of the matrix: one fault of the lab each, where it applies, and which layer is right, with the reason.
+"""The rows of the matrix: a fault of the lab each, where it applies, and which layer is right, with the reason; and two faults at once.
 
 A fault at one mailbox or provider is *theirs*. Where only one mailbox is kept at that provider nobody could tell the two apart, so both
-answers are right there.
+answers are right there. Of two faults the first is the worse one: what wakes people names its layer, and the other one is seen too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from monitor.lab import Fault
 from monitor.model.incident import Layer
+from monitor.model.verdict import Symptom
 
 
 class Place(StrEnum):
@@ -26,8 +27,20 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A second fault, at the same time. Where it is at one provider or mailbox, that is not the provider of the first one. `symptoms`: any
+    incident of these is its own."""
+
+    fault: Fault
+    place: Place
+    symptoms: frozenset[Symptom]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """`layers`: the right answers; empty: nobody is to be paged. `deploy`: a version of the shop goes live instead of a fault."""
+    """`layers`: the right answers; empty: nobody is to be paged. `deploy`: a version of the shop goes live instead of a fault; `gone`: the
+    TXT record at this name below each sending domain goes. `silenced`: a planned silence covers it: it opens, and nobody is told."""
 
     fault: Fault | None
     place: Place
@@ -35,6 +48,9 @@ class Row:
     why: str
     params: Mapping[str, Any] = field(default_factory=dict)
     deploy: str = ""
+    gone: str | None = None
+    other: Other | None = None
+    silenced: bool = False
 
     @property
     def name(self) -> str:
@@ -42,14 +58,28 @@ class Row:
 
     @property
     def what(self) -> str:
-        if self.fault is None:
-            return f"deploy {self.deploy}" if self.deploy else "nothing"
-        given = " ".join(f"{key}={value}" for key, value in self.params.items())
-        return f"{self.fault.value} {given}".strip()
+        besides = f" + {_worded(self.other.fault, self.other.params)}, {self.other.place.value}" if self.other else ""
+        return f"{self._first}{besides}{' under a silence' if self.silenced else ''}"
+
+    @property
+    def _first(self) -> str:
+        if self.fault is not None:
+            return _worded(self.fault, self.params)
+        if self.gone is not None:
+            return f"no TXT at {self.gone or 'the domain'}"
+        return f"deploy {self.deploy}" if self.deploy else "nothing"
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        return frozenset(fault for fault in (self.fault, self.other.fault if self.other else None) if fault is not None)
 
     @property
     def healthy(self) -> bool:
         return not self.layers
+
+
+def _worded(fault: Fault, params: Mapping[str, Any]) -> str:
+    return " ".join((fault.value, *(f"{key}={value}" for key, value in params.items())))
 
 
 THEIRS = {Place.PROVIDER: Layer.PROVIDER, Place.MAILBOX: Layer.MAILBOX}
@@ -67,9 +97,24 @@ def _theirs(fault: Fault, place: Place, **params: Any) -> Row:
     return _row(fault, place, THEIRS[place], "it fails there and nowhere else", **params)
 
 
+def _gone(name: str, why: str) -> Row:
+    return Row(None, Place.EVERYWHERE, PROOF, why, gone=name)
+
+
+def _both(worse: Fault | str, place: Place, layers: Layer | frozenset[Layer], other: Other) -> Row:
+    """`worse`: a fault, or a deploy."""
+    fault, deploy = (None, worse) if isinstance(worse, str) else (worse, "")
+    right = frozenset({layers}) if isinstance(layers, Layer) else layers
+    return Row(fault, place, right, "the worse of the two, and the other one stands beside it", deploy=deploy, other=other)
+
+
+PROOF = frozenset({Layer.AUTHENTICATION, Layer.DNS})
+BLIND = frozenset({Symptom.MAILBOX_BLIND})
+NO_DNS = frozenset({Symptom.DNS_BLIND})
+ARRIVAL = frozenset({Symptom.DELIVERY_LATE, Symptom.DELIVERY_MISSING, Symptom.DELIVERY_STALLED})
 APP_ONLY = "the application's mail fails while the bare path's arrives"
 SHARED = "both paths fail everywhere: what they share is the relay"
-F, P, L = Fault, Place, Layer
+F, P, L, S = Fault, Place, Layer, Symptom
 FOR_EVER = 3600.0
 
 ROWS: tuple[Row, ...] = (
@@ -139,6 +184,22 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(F.DNS_SERVFAIL, P.EVERYWHERE, L.MONITOR, "our resolver is broken; receivers have their own"),
     _row(F.DNS_DOWN, P.EVERYWHERE, L.MONITOR, "our resolver is silent; receivers have their own"),
+    _gone("", "the receivers find no SPF record"),
+    _gone("_dmarc", "the receivers find no DMARC policy"),
+    # two at once: the worse one first
+    _both("v2", P.APP, L.APPLICATION, Other(F.DELAY, P.PROVIDER, ARRIVAL, {"seconds": 5.5})),
+    _both("v2", P.APP, L.APPLICATION, Other(F.IMAP_DOWN, P.PROVIDER, BLIND)),
+    _both("v2", P.APP, L.APPLICATION, Other(F.AUTH_REFUSED, P.BARE, frozenset({S.SUBMIT_BLIND}))),
+    _both(F.REFUSE, P.EVERYWHERE, L.RELAY, Other(F.IMAP_DOWN, P.MAILBOX, BLIND)),
+    _both(F.REFUSE, P.EVERYWHERE, L.RELAY, Other(F.DNS_SERVFAIL, P.EVERYWHERE, NO_DNS)),
+    _both(F.REFUSE, P.APP, L.APPLICATION, Other(F.DNS_DOWN, P.EVERYWHERE, NO_DNS)),
+    _both(F.REFUSE, P.PROVIDER, L.PROVIDER, Other(F.JUNK, P.PROVIDER, frozenset({S.SPAM_PLACEMENT}))),
+    _both(F.ACCEPT_AND_DROP, P.EVERYWHERE, L.RELAY, Other(F.IMAP_HANG, P.PROVIDER, BLIND)),
+    _both(F.ALTER_AMOUNT, P.APP, L.APPLICATION, Other(F.OTHER_FOLDER, P.PROVIDER, frozenset({S.MISFILED}))),
+    _both(F.JUNK, P.APP, L.APPLICATION, Other(F.IMAP_DOWN, P.MAILBOX, BLIND)),
+    _both(F.KEY_GONE, P.EVERYWHERE, PROOF, Other(F.JUNK, P.PROVIDER, frozenset({S.SPAM_PLACEMENT}))),
+    _both(F.UNSIGNED, P.EVERYWHERE, L.AUTHENTICATION, Other(F.DUPLICATE, P.PROVIDER, frozenset({S.DUPLICATE}))),
+    _both(F.ALTER_BODY, P.EVERYWHERE, L.AUTHENTICATION, Other(F.REFUSE, P.MAILBOX, frozenset({S.SMTP_REJECT}))),
     # nobody is to be paged
     _healthy(None, P.EVERYWHERE, "nothing is wrong"),
     _healthy(F.DELAY, P.EVERYWHERE, "half a second more is no lateness", seconds=0.5),
@@ -149,6 +210,11 @@ ROWS: tuple[Row, ...] = (
     _healthy(F.IMAP_NO_PUSH, P.PROVIDER, "the polling safety net finds the mail"),
     _healthy(F.IMAP_MALFORMED, P.PROVIDER, "broken untagged lines are skipped"),
     _healthy(F.UIDVALIDITY_CHANGE, P.EVERYWHERE, "every message has a new name; none is new"),
+    _healthy(F.REFUSE, P.EVERYWHERE, "one refusal, and all is well again: a blip", times=1),
+    _healthy(F.ACCEPT_AND_DROP, P.EVERYWHERE, "one loss, and all is well again: a blip", times=1),
+    Row(F.REFUSE, P.PROVIDER, frozenset(), "somebody works on it and has said so", silenced=True),
+    Row(F.REFUSE, P.EVERYWHERE, frozenset(), "somebody works on it and has said so", silenced=True),
 )
 FAULTY = tuple(row for row in ROWS if not row.healthy)
 HEALTHY = tuple(row for row in ROWS if row.healthy)
+DOUBLE = tuple(row for row in FAULTY if row.other is not None)

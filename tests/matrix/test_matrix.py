@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from monitor.lab import Fault
+from monitor.model.incident import Layer
 from tests.matrix.__main__ import page
 from tests.matrix.all_rows import TARGET, Matrix, play_all
 from tests.matrix.play import Outcome
-from tests.matrix.rows import FAULTY, HEALTHY, ROWS, Place
+from tests.matrix.rows import DOUBLE, FAULTY, HEALTHY, ROWS, Place
 
 PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
 
@@ -41,12 +42,23 @@ def test_nobody_is_paged_where_mail_is_well(matrix: Matrix) -> None:
     assert matrix.false_pages == [], matrix.text()
 
 
+def test_nobody_is_told_under_a_planned_silence(matrix: Matrix) -> None:
+    assert matrix.told_in_silence == [], matrix.text()
+
+
+def test_there_are_enough_rows_of_every_layer() -> None:
+    assert len(DOUBLE) >= 10
+    assert len(FAULTY) - len(DOUBLE) >= 30
+    assert frozenset().union(*(row.layers for row in FAULTY)) == set(Layer)
+    assert len({row.other.fault for row in DOUBLE if row.other}) >= 8
+
+
 def test_one_fault_of_everything_is_one_page(matrix: Matrix) -> None:
     assert matrix.paged_again == [], matrix.text()
 
 
 def test_every_fault_of_the_lab_has_a_row() -> None:
-    assert {row.fault for row in ROWS if row.fault is not None} == set(Fault)
+    assert {row.fault for row in ROWS if row.fault is not None and row.other is None} == set(Fault)
     assert len({row.fault for row in FAULTY}) >= 20
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert all(row.why for row in ROWS)
@@ -62,7 +74,16 @@ def test_the_table_can_tell_right_from_wrong() -> None:
     broken = Matrix(0, tuple(Outcome(number, "", False, "", error="broken") for number in range(len(ROWS))), 1.0)
     assert len(broken.false_pages) == len(HEALTHY)
     noisy = Matrix(0, tuple(Outcome(number, "", False, "", pages=2) for number in range(len(ROWS))), 1.0)
-    assert len(noisy.paged_again) == len([row for row in FAULTY if row.place is Place.EVERYWHERE])
+    assert len(noisy.paged_again) == len([row for row in FAULTY if row.place is Place.EVERYWHERE and row.other is None])
+    assert len(noisy.false_pages) == len(HEALTHY)
+    silenced = [number for number, row in enumerate(ROWS) if row.silenced]
+    assert len(silent.told_in_silence) == len(silenced)  # nothing broke: nothing is shown
+    for told, wrong in ((0, []), (1, silenced)):
+        quiet = Matrix(0, tuple(Outcome(number, "", False, "", opened=("page",), told=told) for number in silenced), 1.0)
+        assert len(quiet.told_in_silence) == len(wrong)
+    (both, *_) = (number for number, row in enumerate(ROWS) if row.other is not None)
+    layer = next(iter(ROWS[both].layers))
+    assert [Outcome(both, "", False, "", layer=layer, lost=lost).right for lost in ("", "nothing of it")] == [True, False]
     assert Matrix(0, tuple(Outcome(number, "", False, "", pages=1) for number in range(len(ROWS))), 1.0).paged_again == []
 
 

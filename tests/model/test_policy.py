@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from monitor.model.address import Address, NotASeed
+from monitor.model.channels import NotifyPolicy
 from monitor.model.policy import (
     FolderNames,
     KeyRing,
     ListenPolicy,
     LoginMethod,
     MailboxPolicy,
-    NotifyPolicy,
     Policy,
     RetentionPolicy,
     Role,

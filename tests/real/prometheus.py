@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import yaml
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # for anything that must happen at all; never a measure
 RULES = Path(__file__).resolve().parents[2] / "config" / "prometheus"
+PUSHED = ("recording.rules.yaml", "alerts.rules.yaml", "symptoms.rules.yaml")  # what is loaded beside pushed incidents
+PULL_ONLY = ("recording.rules.yaml", "alerts.rules.yaml", "pull-only.rules.yaml")  # what is loaded instead of them
 PROMETHEUS = shutil.which("prometheus")
 PROMTOOL = shutil.which("promtool")
 
@@ -33,34 +35,56 @@ def promtool(*arguments: str, given: str | None = None) -> subprocess.CompletedP
     return subprocess.run([str(PROMTOOL), *arguments], input=given, capture_output=True, text=True, timeout=60, check=False)
 
 
-def quickened(rules: str) -> str:
-    """The same rules, each minute of `for` and `keep_firing_for` made a second."""
-    return re.sub(r"(?m)^(\s+(?:for|keep_firing_for): )(\d+)([mh])$", lambda m: f"{m[1]}{int(m[2]) * (60 if m[3] == 'h' else 1)}s", rules)
+def quickened(rules: str, minute: float = 1.0) -> str:
+    """The same rules, each minute of `for` and `keep_firing_for` made so many seconds. No expression changes."""
+
+    def quick(found: re.Match[str]) -> str:
+        return f"{found[1]}{round(int(found[2]) * (60 if found[3] == 'h' else 1) * minute * 1000)}ms"
+
+    return re.sub(r"(?m)^(\s+(?:for|keep_firing_for): )(\d+)([mh])$", quick, rules)
 
 
 class Prometheus:
-    def __init__(self, directory: Path, port: int, target: int) -> None:
+    """`kill` and `start` restart it on the same port and data. `rules`: the files that are loaded, as the shipped configuration does."""
+
+    def __init__(
+        self, directory: Path, port: int, target: int, rules: Sequence[str] = PUSHED, alertmanager: str = "", minute: float = 1.0
+    ) -> None:
         self.url = f"http://{HOST}:{port}"
-        for name in ("recording.rules.yaml", "alerts.rules.yaml"):
-            (directory / name).write_text(quickened((RULES / name).read_text()).replace("interval: 30s", "interval: 1s"))
+        self._directory, self._minute = directory, minute
+        for name in rules:
+            (directory / name).write_text(quickened((RULES / name).read_text(), minute).replace("interval: 30s", "interval: 1s"))
         config = yaml.safe_load((RULES / "prometheus.yaml").read_text())
         config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        config["rule_files"] = list(rules)
         config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"{HOST}:{target}"]
-        del config["alerting"]
+        if alertmanager:
+            config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
+        else:
+            del config["alerting"]
         (directory / "prometheus.yaml").write_text(json.dumps(config))
-        self._log = (directory / "prometheus.log").open("wb")
+        self._log = (directory / "prometheus.log").open("ab")
+        self.start()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(
             [
                 str(PROMETHEUS),
-                f"--config.file={directory / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={directory / 'data'}",
-                f"--web.listen-address={HOST}:{port}",
+                f"--config.file={self._directory / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={self._directory / 'data'}",
+                f"--web.listen-address={self.url.removeprefix('http://')}",
                 "--query.lookback-delta=10s",
+                f"--rules.alert.for-grace-period={round(self._minute * 1000)}ms",
+                "--rules.alert.resend-delay=4s",  # Alertmanager keeps an alert for four of these; a restart takes 5 s to find it again
             ],
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
         self.until(lambda: bool(self._get("/api/v1/status/buildinfo")), "Prometheus answers")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def close(self) -> None:
         self._process.terminate()

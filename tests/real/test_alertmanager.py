@@ -23,11 +23,11 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import MemoryJournal
 from monitor.edge.tls import TlsContexts
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy
 from monitor.model.facts import Notified, Transition
 from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice, NotTold, Telling, Told
-from monitor.model.policy import AlertmanagerChannel, NotifyPolicy
 from monitor.model.verdict import Symptom
 from monitor.stages.notify import Notify
 from monitor.views.world import World

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.model.facts import DeployMarked, Entry
 from monitor.model.incident import DeployPhase, Link
 from monitor.model.instant import Instant
-from monitor.rules.deploys import MOST, NEAR, candidates, worded
+from monitor.model.notice import Call
+from monitor.model.verdict import Reason
+from monitor.rules.deploys import MOST, NEAR, SLOWEST, TOGETHER, candidates, worded
+from monitor.rules.notice import render
 from monitor.surface.deploys import latest
 from monitor.views.incidents import KEPT_DEPLOYS, Incidents
+from tests.rules.incidents import Play, app, relay
 from tests.views.life import at
 
 START, FINISH, ROLLBACK = DeployPhase.START, DeployPhase.FINISH, DeployPhase.ROLLBACK
@@ -37,6 +41,20 @@ def marker(seconds: float, phase: DeployPhase = FINISH, deploy: str = "d-1", **f
         ((marker(-60, START), marker(-30)), at(-90), True, ((Link.BRACKETED, FINISH, 30.0),)),  # one deploy, from its end
         ((marker(-60, START), marker(30)), at(-90), True, ((Link.BRACKETED, START, 60.0),)),  # it was still running
         ((marker(-60), marker(-20, ROLLBACK)), None, True, ((Link.NEAR, ROLLBACK, 20.0), (Link.NEAR, FINISH, 60.0))),
+        ((marker(-60, START), marker(-20, ROLLBACK)), None, True, ((Link.NEAR, ROLLBACK, 20.0),)),  # it runs no more
+        ((marker(-60, START), marker(-20, ROLLBACK, service="", version="")), None, True, ((Link.NEAR, ROLLBACK, 20.0),)),
+        (
+            (marker(-60, START), marker(-40, ROLLBACK), marker(-20, START)),  # and again
+            None,
+            True,
+            ((Link.NEAR, START, 20.0), (Link.NEAR, ROLLBACK, 40.0)),
+        ),
+        (
+            (marker(-60, START), marker(-50, START, service="mailer"), marker(-20, ROLLBACK, service="mailer")),
+            None,
+            True,
+            ((Link.NEAR, ROLLBACK, 20.0), (Link.NEAR, START, 60.0)),  # of two services one
+        ),
         (
             (marker(-20, deploy="late"), marker(-60, deploy="early")),
             at(-40),
@@ -88,12 +106,12 @@ def test_bounded_graded_and_best_first(rows: list[tuple[float, DeployPhase, str]
     deploys = [marker(seconds, phase, deploy) for seconds, phase, deploy in rows]
     found = candidates(deploys, at(0), None if last_good is None else at(last_good), control_good)
     assert len(found) <= MOST
-    assert all(c.seconds_after >= 0 for c in found)
+    assert all(c.seconds_after >= (-TOGETHER if c.phase is START else 0) for c in found)
     assert all(c.link is not Link.NEAR or c.seconds_after <= NEAR for c in found)
     assert all(
         c.link is not Link.BRACKETED or (control_good and last_good is not None and c.at.seconds_since(at(last_good)) >= 0) for c in found
     )
-    assert list(found) == sorted(found, key=lambda c: (c.link is not Link.BRACKETED, c.seconds_after))
+    assert list(found) == sorted(found, key=lambda c: (c.link is not Link.BRACKETED, abs(c.seconds_after)))
 
 
 @pytest.mark.parametrize(
@@ -159,3 +177,104 @@ def test_what_was_rolled_back_since_is_not_said_to_be_running_still() -> None:
     )
     (running,) = candidates((marker(-60, START), marker(30, ROLLBACK, deploy="d-2")), at(0), None, control_good=False)
     assert running.taken_back is None and "still running" in worded(running)
+
+
+def test_of_two_services_one_is_rolled_back() -> None:
+    both = (marker(-60, START), marker(-50, START, service="mailer"), marker(30, ROLLBACK, service="mailer"), marker(40, ROLLBACK))
+    found = {c.service: c.taken_back for c in candidates(both, at(0), None, control_good=False)}
+    assert found == {"mailer": at(30), "checkout": at(40)}
+
+
+# ---- a marker is written a moment before or after the thing itself ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deploy", "last_good", "accepted", "link"),
+    [
+        (marker(0.005, START), -300, None, Link.NEAR),
+        (marker(0.005, START), -300, 0.004, Link.NEAR),  # the mail was taken before it
+        (marker(0.005, START), -300, 0.2, Link.BRACKETED),
+        (marker(0.005, START), None, 0.2, Link.NEAR),
+        (marker(TOGETHER, START), -300, None, Link.NEAR),
+        (marker(TOGETHER + 0.1, START), -300, None, None),
+        (marker(TOGETHER + 0.1, START), -300, 0.2, None),
+        (marker(20, START), -300, 20, Link.BRACKETED),
+        (marker(20, START), -300, 19.9, None),
+        (marker(SLOWEST, START), -300, 1200, Link.BRACKETED),
+        (marker(SLOWEST + 1, START), -300, 1200, None),  # what was put off for long began before it was taken
+        (marker(0.005, FINISH), -300, 0.2, None),
+        (marker(0.005, ROLLBACK), -300, 0.2, None),
+    ],
+)  # fmt: skip
+def test_a_start_that_is_marked_a_moment_late(
+    deploy: DeployMarked, last_good: float | None, accepted: float | None, link: Link | None
+) -> None:
+    good, taken = (None if seconds is None else at(seconds) for seconds in (last_good, accepted))
+    assert [c.link for c in candidates((deploy,), at(0), good, True, taken)] == ([link] if link else [])
+    assert Link.BRACKETED not in [c.link for c in candidates((deploy,), at(0), good, False, taken)]
+
+
+def test_what_began_with_it_is_told_so() -> None:
+    (found,) = candidates((marker(0.005, START), marker(9, ROLLBACK)), at(0), at(-300), control_good=True)
+    assert worded(found) == "checkout v512 by ana started 12:00:00Z, rolled back 12:00:09Z; began at about the same time as it (near)"
+    (alone,) = candidates((marker(0.005, START),), at(0), at(-300), control_good=True)
+    assert worded(alone) == "checkout v512 by ana started 12:00:00Z, still running; began at about the same time as it (near)"
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.floats(-10, 90), st.floats(0, 1), st.none() | st.floats(0, 90), st.floats(0, 30))
+def test_what_stands_beside_it_later_stands_beside_it_earlier_too(late: float, share: float, accepted: float | None, more: float) -> None:
+    taken = None if accepted is None else at(accepted)
+    found = candidates((marker(late, START),), at(0), at(-300), True, taken)
+    assert all(c.at.seconds_since(at(0)) <= max(TOGETHER, min(SLOWEST, accepted or 0.0)) + 1e-6 for c in found)
+    if found:
+        earlier = candidates((marker(late * share, START),), at(0), at(-300), True, taken)
+        assert earlier and (earlier[0].link is Link.BRACKETED or found[0].link is Link.NEAR)
+        if taken is not None:
+            assert candidates((marker(late, START),), at(0), at(-300), True, taken.plus(more))
+
+
+# ---- as it is known today --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ((), "started 11:59:18Z, still running; began 42.0 s after (near)"),
+        ((marker(30),), "started 11:59:18Z, finished 12:00:30Z; began 42.0 s after (near)"),
+        ((marker(9, ROLLBACK),), "started 11:59:18Z, rolled back 12:00:09Z; began 42.0 s after (near)"),
+        ((marker(9, ROLLBACK, service=""),), "started 11:59:18Z, rolled back 12:00:09Z; began 42.0 s after (near)"),
+        ((marker(9, ROLLBACK, service="mailer"),), "started 11:59:18Z, still running; began 42.0 s after (near)"),
+        ((marker(9, ROLLBACK, deploy="d-2"),), "started 11:59:18Z, still running; began 42.0 s after (near)"),
+        ((marker(30), marker(60, ROLLBACK)), "started 11:59:18Z, rolled back 12:01:00Z; began 42.0 s after (near)"),
+    ],
+)
+def test_what_was_marked_since_is_said(later: tuple[DeployMarked, ...], words: str) -> None:
+    start = marker(-42, START)
+    (then,) = candidates((start,), at(0), None, control_good=False)
+    assert worded(then, (start, *later)) == f"checkout v512 by ana {words}"
+
+
+def test_what_was_told_of_it_outlives_its_markers() -> None:
+    (found,) = candidates((marker(-60, START), marker(30, ROLLBACK)), at(0), None, control_good=False)
+    assert "rolled back 12:00:30Z" in worded(found, ())
+
+
+# ---- in an incident --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("taken", "link"), [(0.1, Link.BRACKETED), (0.004, Link.NEAR)])
+def test_an_incident_whose_first_bad_probe_was_sent_a_moment_before_the_marker(taken: float, link: Link) -> None:
+    play = Play()
+    began = play.passes(0, 3)
+    first = play.send(app(1), began)
+    play.accept(first, began + taken)
+    play.tell(DeployMarked(play.at(began + 0.005), "d-1", START, "checkout", "v512"))
+    play.probe(relay(1), began + 1)
+    play.verdict(first, Reason.ALTERED, began + 2, money=True)
+    play.ask(began + 3)
+    fact = play.opened()[-1]
+    (deploy,) = fact.deploys
+    assert (deploy.deploy, deploy.link, round(deploy.seconds_after, 3)) == ("d-1", link, -0.005)
+    title = render(fact, play.policy, "key", Call.FIRE).title
+    assert "; began at about the same time as checkout v512 (since" in title and "caus" not in title

@@ -186,7 +186,7 @@ def test_who_is_at_fault(row: Row) -> None:
     head, _, why = found.summary.partition("; ")
     assert head.startswith("mail of app is not authenticated at")
     assert why.startswith(row.why) and bool(why) == bool(row.why)
-    assert row.told in " | ".join(found.shows)
+    assert row.told in " | ".join((*found.shows, *found.against))
 
 
 def test_the_sentence_of_a_page() -> None:
@@ -267,7 +267,7 @@ def test_a_zone_that_cannot_be_asked_is_said_to_be_unknown() -> None:
     mail = Mail().zone(-120, blind="timeout").unauthenticated(APP)
     found = mail.diagnosis()
     assert found.layer is L.AUTHENTICATION
-    assert "the zone of shop.test could not be asked since 11:58Z" in found.shows
+    assert "the zone of shop.test could not be asked since 11:58Z" in found.against
 
 
 def test_the_proof_of_an_earlier_mail_says_nothing() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from monitor.model.channels import NotifyPolicy, WebhookChannel
 from monitor.model.facts import Entry, NotifyFailed, Paused, Silenced, Transition, WatchBlind, WatchRestored
 from monitor.model.incident import EVERYWHERE, IncidentId, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause
-from monitor.model.policy import NotifyPolicy, Policy, WebhookChannel
+from monitor.model.policy import Policy
 from monitor.model.verdict import Reason, Symptom
 from monitor.rules import heartbeat
 from monitor.rules.heartbeat import Said, Signs

@@ -74,7 +74,7 @@ text = st.one_of(
 
 @pytest.mark.hostile
 @given(st.lists(st.tuples(st.sampled_from([*NAMES, "received"]), text), max_size=30))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_any_text(heap: list[tuple[str, str]]) -> None:
     found = placement_hints(heap)
     assert len(found) <= MAX_HINTS

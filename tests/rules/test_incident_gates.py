@@ -118,6 +118,27 @@ def test_a_deploy_without_a_marker_is_told_by_its_request(play: Gates) -> None:
 
 
 @pytest.mark.parametrize(
+    ("markers", "phase", "after", "words"),
+    [
+        (((20, DeployPhase.START), (65, DeployPhase.ROLLBACK)), DeployPhase.START, 40, "12:00:20Z, rolled back 12:01:05Z; began 40.0 s"),
+        (((20, DeployPhase.FINISH), (55, DeployPhase.ROLLBACK)), DeployPhase.ROLLBACK, 5, "was rolled back 12:00:55Z; began 5.0 s after"),
+        (((65, DeployPhase.ROLLBACK),), DeployPhase.START, 10, "started 12:00:50Z, rolled back 12:01:05Z; began 10.0 s after"),
+        (((61, DeployPhase.START),), DeployPhase.START, -1, "started 12:01:01Z, still running; began at about the same time as it"),
+    ],
+)  # fmt: skip
+def test_what_was_marked_after_the_decision_is_not_said_to_stand_before_it(
+    play: Gates, markers: tuple[tuple[float, DeployPhase], ...], phase: DeployPhase, after: float, words: str
+) -> None:
+    play.tell(play.asked("v2", 50))
+    play.tell(play.decided_as("v2", 60, Because.LOSSES))
+    play.tell(*[DeployMarked(play.at(t), "v2", marked, "shop", "2.0") for t, marked in markers])
+    play.ask(70, ())
+    (deploy,) = play.last.deploys
+    assert (deploy.phase, deploy.seconds_after, deploy.link) == (phase, after, Link.NEAR)
+    assert words in render(play.last, play.policy, "key", Call.FIRE).text
+
+
+@pytest.mark.parametrize(
     ("because", "layer"),
     [
         (Because.REFUSED, Layer.APPLICATION),

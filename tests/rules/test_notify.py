@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.model.channels import NotifyPolicy, WebhookChannel
 from monitor.model.facts import Entry, Fact, Notified, NotifyFailed, Silenced, Transition
 from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, NotTold
-from monitor.model.policy import NotifyPolicy, WebhookChannel
 from monitor.model.verdict import Symptom
 from monitor.rules import notify
 from monitor.rules.notify import Duty

@@ -46,7 +46,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> li
 
 @pytest.mark.hostile
 @given(st.binary(max_size=2000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=140, deadline=None)
 def test_any_bytes(raw: bytes) -> None:
     altered(read(raw), PLAN.expectation)
 
@@ -78,7 +78,7 @@ FRAGMENTS = [
 
 @pytest.mark.hostile
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=60).map(b"".join))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=140, deadline=None)
 def test_any_heap_of_mail_fragments(raw: bytes) -> None:
     reading = read(raw)
     altered(reading, PLAN.expectation)
@@ -88,7 +88,7 @@ def test_any_heap_of_mail_fragments(raw: bytes) -> None:
 
 @pytest.mark.hostile
 @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=20))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_our_own_message_broken_anywhere(start: int, length: int, splice: bytes) -> None:
     raw = GOOD[:start] + splice + GOOD[start + length :]
     altered(read(raw), PLAN.expectation)
@@ -98,7 +98,7 @@ def test_our_own_message_broken_anywhere(start: int, length: int, splice: bytes)
 @given(st.integers(0, len(GOOD)))
 @example(GOOD.index(b"=C2=A3", GOOD.index(b"Amount:")) + 9)  # in the middle of the amount
 @example(GOOD.index(b"=C2=A3", GOOD.index(b"Amount:")) + 60)  # a little after it
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_our_own_message_cut_anywhere_is_never_called_altered(end: int) -> None:
     reading = read(GOOD[:end], truncated=True)
     assert altered(reading, PLAN.expectation)[0] == ()
@@ -232,7 +232,7 @@ subjects = st.text(alphabet="abc äöü€?=_<>\"'", max_size=80)
 
 @pytest.mark.hostile
 @given(words, words, subjects, st.sampled_from(["quoted-printable", "base64", "8bit"]), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_honest_mail_reads_as_the_standard_library_reads_it(text: str, html: str, subject: str, encoding: str, mixed: bool) -> None:
     message = EmailMessage(policy=email.policy.SMTP)
     message["Subject"] = subject

@@ -599,16 +599,16 @@ ONE_FAULT = {
     "blind at once": (_end("incidents: {blind_after: 0s}\n"), f"config.yaml:24: incidents.blind_after: {RANGE} 100ms to 30d"),
     "key of incidents elsewhere": (
         _end("notify: {reopen_within: 1h}\n"),
-        "config.yaml:24: notify.reopen_within: unknown key; remove it; known here: channels, pages, tickets, fallback, fallback_after, give_up_after, public_url, runbooks_url",
+        "config.yaml:24: notify.reopen_within: unknown key; remove it; known here: channels, routes, pages, tickets, fallback, fallback_after, give_up_after, public_url, runbooks_url",
     ),
     # --- who is told
     "channel kind missing": (
         _end("notify: {channels: {chat: {url: 'https://x.example.com'}}}\n"),
-        "config.yaml:24: notify.channels.chat: kind is missing; write kind: webhook or kind: alertmanager",
+        "config.yaml:24: notify.channels.chat: kind is missing; write kind: webhook, kind: alertmanager, kind: pagerduty, kind: slack or kind: apprise",
     ),
     "channel by e-mail": (
         _end("notify:\n  channels:\n    chat: {kind: email}\n"),
-        "config.yaml:26: notify.channels.chat: kind is not one of the known words; write kind: webhook or kind: alertmanager",
+        "config.yaml:26: notify.channels.chat: kind is not one of the known words; write kind: webhook, kind: alertmanager, kind: pagerduty, kind: slack or kind: apprise",
     ),
     "channel key": (
         _end("notify:\n  channels:\n    chat:\n      kind: webhook\n      urls: [x]\n      url: 'https://x.example.com'\n"),

@@ -8,21 +8,19 @@ import dataclasses
 import pytest
 
 from monitor.model.address import Address
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy, WebhookChannel
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.policy import (
     Access,
-    AlertmanagerChannel,
     CommandPath,
     DkimKey,
     HeartbeatPolicy,
     HttpPath,
     IncidentPolicy,
     LoginMethod,
-    NotifyPolicy,
     Role,
     Security,
     SmtpPath,
-    WebhookChannel,
 )
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.model.secret import SecretRef, SecretSource

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from monitor.desk import Desk
 from monitor.edge.journal import MemoryJournal
+from monitor.model.channels import NotifyPolicy, WebhookChannel
 from monitor.model.facts import Entry, Fact, Silenced, Transition
 from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
-from monitor.model.policy import NotifyPolicy, Policy, WebhookChannel
+from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.ports import JournalUnwritable
 from monitor.stages.notify import Notify

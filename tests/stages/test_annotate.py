@@ -14,6 +14,7 @@ import pytest
 
 from monitor.app import FAREWELL
 from monitor.edge.grafana import Grafana
+from monitor.model.channels import NotifyPolicy, PagerdutyChannel
 from monitor.model.deploy import GrafanaPolicy
 from monitor.model.facts import DeployMarked, Fact, GateDecided, Judged
 from monitor.model.gate import GATE_VERDICT, Because, GateId
@@ -21,7 +22,7 @@ from monitor.model.incident import DeployPhase
 from monitor.model.policy import Policy
 from monitor.model.secret import SecretRef, SecretSource
 from monitor.ports import Annotator
-from monitor.stages.annotate import DEADLINE, KEPT, WAITING, Annotate
+from monitor.stages.annotate import DEADLINE, KEPT, WAITING, Annotate, Annotators
 from monitor.wiring import Edges, build_edges, kept_edges
 from tests.fakes.annotator import DOWN, GONE, REFUSED, FakeAnnotator
 from tests.stages.house import House, policy
@@ -31,13 +32,18 @@ from tests.stages.yard import Yard
 START, FINISH, ROLLBACK = DeployPhase.START, DeployPhase.FINISH, DeployPhase.ROLLBACK
 
 
+def by_name(**annotators: Annotator | None) -> Annotators | None:
+    there = {name: one for name, one in annotators.items() if one is not None}
+    return Annotators(there) if there else None
+
+
 class Studio(House):
     """A house with this stage alone."""
 
-    def __init__(self, directory: Path, annotator: Annotator | None) -> None:
+    def __init__(self, directory: Path, annotator: Annotator | None, **others: Annotator) -> None:
         super().__init__(policy(directory))
         self.lost = 0
-        self.annotate = Annotate(self.desk, annotator, self._failed)
+        self.annotate = Annotate(self.desk, by_name(grafana=annotator, **others), self._failed)
 
     def _failed(self, count: int) -> None:
         self.lost += count
@@ -148,7 +154,10 @@ async def test_failing_is_said_once_and_drawing_again_too(tmp_path: Path, caplog
         for number in range(4):
             await house.mark(START, f"d-{number}")
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["deploys are not drawn: grafana.test:443 answered 401; check the secret", "annotations are drawn again"]
+    assert said == [
+        "deploys are not drawn by grafana: grafana.test:443 answered 401; check the secret",
+        "annotations are drawn again by grafana",
+    ]
     assert house.lost == 2
 
 
@@ -173,7 +182,7 @@ async def test_one_that_hangs_delays_nobody_and_what_waits_is_bounded(tmp_path: 
 @virtual
 async def test_a_daemon_whose_annotator_hangs_probes_on_and_is_well(tmp_path: Path) -> None:
     one = Yard(policy(tmp_path, schedule={"every": "5m", "jitter": "0%"}))
-    one.app.annotate.reload(FakeAnnotator(takes=1e9))
+    one.app.annotate.reload(by_name(grafana=FakeAnnotator(takes=1e9)))
     async with one.running():
         await asyncio.sleep(10)
         now = one.clock.now()
@@ -181,7 +190,7 @@ async def test_a_daemon_whose_annotator_hangs_probes_on_and_is_well(tmp_path: Pa
         await asyncio.sleep(990)
         assert one.app.alive() < 15 and one.app.desk.stuck() == {}
         assert len(one.facts(Judged)) == 4
-        assert b'mailcanary_monitor_errors_total{component="grafana"} 49.0' in one.app.metrics.expose("")[0]
+        assert b'mailcanary_monitor_errors_total{component="annotations"} 49.0' in one.app.metrics.expose("")[0]
 
 
 @virtual
@@ -204,7 +213,7 @@ async def test_nothing_is_drawn_nowhere_and_the_past_is_not_drawn(tmp_path: Path
     grafana = FakeAnnotator()
     async with house.drawing():
         await house.mark(START, "nowhere")
-        house.annotate.reload(grafana)
+        house.annotate.reload(by_name(grafana=grafana))
         await house.mark(START, "here")
         await house.mark(FINISH, "before")
     assert [(asked.number, asked.at) for asked in grafana.asked] == [(0, 0.3), (0, 0.4)] and house.lost == 0
@@ -217,12 +226,50 @@ async def test_another_place_knows_no_pictures_of_the_one_before(tmp_path: Path)
     async with house.drawing():
         await house.mark(START, "d-1")
         await house.mark(START, "d-2")
-        house.annotate.reload(one)
+        house.annotate.reload(by_name(grafana=one))
         await house.mark(FINISH, "d-1")
-        house.annotate.reload(other)
+        house.annotate.reload(by_name(grafana=other))
         await house.mark(FINISH, "d-2")
     assert [asked.number for asked in one.asked] == [0, 0, 1]
     assert [asked.number for asked in other.asked] == [0]
+
+
+@virtual
+async def test_one_that_hangs_or_refuses_keeps_no_other_from_drawing(tmp_path: Path) -> None:
+    hanging, refusing, well = FakeAnnotator(takes=1e9), FakeAnnotator(*[REFUSED] * 3), FakeAnnotator()
+    house = Studio(tmp_path, hanging, refusing=refusing, well=well)
+    async with house.drawing():
+        for number in range(3):
+            await house.mark(START, f"d-{number}")
+        assert [asked.at for asked in well.asked] == [0.1, 0.2, 0.3]
+        await house.sleep(100)
+    assert len(refusing.asked) == 3 and house.lost == 6, "each that was not drawn is counted, wherever"
+
+
+@virtual
+async def test_each_remembers_its_own_numbers(tmp_path: Path) -> None:
+    one, other = FakeAnnotator(DOWN, DOWN, DOWN), FakeAnnotator()
+    house = Studio(tmp_path, one, other=other)
+    async with house.drawing():
+        await house.mark(START)
+        await house.sleep(60)
+        await house.mark(FINISH)
+    assert ([asked.number for asked in one.asked], [asked.number for asked in other.asked]) == ([0, 0, 0, 0], [0, 1])
+
+
+@virtual
+async def test_a_place_that_is_added_or_taken_away_leaves_the_others_alone(tmp_path: Path) -> None:
+    one, other = FakeAnnotator(), FakeAnnotator()
+    house = Studio(tmp_path, one)
+    async with house.drawing():
+        await house.mark(START, "d-1")
+        house.annotate.reload(by_name(grafana=one, other=other))
+        await house.mark(FINISH, "d-1")
+        await house.mark(START, "d-2")
+        house.annotate.reload(by_name(other=other))
+        await house.mark(FINISH, "d-2")
+    assert [asked.number for asked in one.asked] == [0, 1, 0]
+    assert [asked.number for asked in other.asked] == [0, 0, 2]
 
 
 # ---- within the daemon -----------------------------------------------------------------------------------------------
@@ -247,7 +294,7 @@ class Gallery(Yard):
         if policy.grafana is None:
             return edges
         self.grafanas.append(FakeAnnotator())
-        return replace(edges, annotator=self.grafanas[-1])
+        return replace(edges, annotator=by_name(grafana=self.grafanas[-1]))
 
 
 @virtual
@@ -279,8 +326,19 @@ async def test_it_is_closed_with_the_daemon(tmp_path: Path) -> None:
 def test_the_real_one_is_built_and_kept(tmp_path: Path) -> None:
     old, other = policy(tmp_path, **GRAFANA), policy(tmp_path)
     edges = build_edges(old)
-    assert isinstance(edges.annotator, Grafana) and build_edges(other).annotator is None
+    assert edges.annotator is not None and build_edges(other).annotator is None
+    assert [(name, type(one)) for name, one in edges.annotator.by_name.items()] == [("grafana", Grafana)]
     again = kept_edges(old, old.mailboxes, edges, old, build_edges(old, edges))
     assert again.annotator is edges.annotator
     moved = replace(old, grafana=GrafanaPolicy("https://other.test", SecretRef(SecretSource.ENV, "KEY")))
     assert kept_edges(old, old.mailboxes, edges, moved, build_edges(moved, edges)).annotator is not edges.annotator
+
+
+def test_pagerduty_draws_beside_grafana(tmp_path: Path) -> None:
+    key = SecretRef(SecretSource.ENV, "KEY")
+    old = policy(tmp_path, **GRAFANA)
+    both = replace(old, notify=NotifyPolicy({"quiet": PagerdutyChannel(key), "pager": PagerdutyChannel(key, changes=True)}))
+    edges = build_edges(both)
+    assert edges.annotator is not None and list(edges.annotator.by_name) == ["pager", "grafana"]
+    assert kept_edges(both, both.mailboxes, edges, both, build_edges(both, edges)).annotator is edges.annotator
+    assert kept_edges(both, both.mailboxes, edges, old, build_edges(old, edges)).annotator is not edges.annotator

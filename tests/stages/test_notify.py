@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy
 from monitor.model.facts import Acknowledged, Notified, NotifyFailed, Reloaded
 from monitor.model.incident import IncidentId, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, NotTold
-from monitor.model.policy import AlertmanagerChannel, NotifyPolicy
 from monitor.model.verdict import Symptom
 from monitor.stages.notify import AT_ONCE, ATTEMPT
 from monitor.views import outbox

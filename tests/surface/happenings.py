@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from monitor.model.channels import NotifyPolicy, WebhookChannel
 from monitor.model.facts import DeployMarked, Notified, NotifyFailed, Transition
 from monitor.model.incident import (
     DeployCandidate,
@@ -22,7 +23,7 @@ from monitor.model.incident import (
     Tally,
 )
 from monitor.model.instant import Instant
-from monitor.model.policy import NotifyPolicy, Policy, WebhookChannel
+from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 
 INC = IncidentId("INC-1")

@@ -29,16 +29,19 @@ from monitor.model.facts import (
     NotifyFailed,
     ResolveAsked,
     Silenced,
+    SilenceEnded,
+    SilencePlanned,
     Transition,
     Tripped,
 )
-from monitor.model.incident import DeployPhase, IncidentId
+from monitor.model.incident import DeployPhase, IncidentId, SilenceId
 from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.surface.deploys import deploy_row, deploys
 from monitor.surface.incidents import Shown, incident_list, incident_story
 from monitor.surface.log import Log, LogFormat
 from monitor.surface.metrics import Metrics, Vitals
+from monitor.surface.silences import silence_list
 from monitor.surface.status import status
 from monitor.surface.story import print_incident, print_incidents
 from monitor.views.world import World
@@ -47,6 +50,7 @@ from tests.surface import happenings as so
 from tests.views import facts as at_random  # registers how facts are drawn
 
 NAMES = st.sampled_from([IncidentId("INC-1"), IncidentId("INC-2")])
+SILENCES, UTC = st.sampled_from([SilenceId("SIL-1"), SilenceId("SIL-2")]), st.floats(1e9, 2e9)
 ABOUT, EPISODES = st.integers(1, 12), st.integers(0, 3)
 FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Transition, incident=NAMES, episode=EPISODES, parent=st.none() | NAMES),
@@ -59,6 +63,8 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(NotifyFailed, incident=NAMES, channel=st.sampled_from(["pager", "chat", "gone"]), about=ABOUT),
     st.builds(DeployMarked, deploy=st.sampled_from(["d-1", "d-2", so.HOSTILE]), phase=st.sampled_from(DeployPhase)),
     st.builds(Tripped),
+    st.builds(SilencePlanned, silence=SILENCES, begins=UTC, until=UTC, reason=st.just(so.HOSTILE) | at_random.TEXTS),
+    st.builds(SilenceEnded, silence=SILENCES, reason=st.just(so.HOSTILE) | at_random.TEXTS),
 )
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "config" / "openapi.yaml").read_text())
 SCHEMAS = {
@@ -97,12 +103,14 @@ def test_any_history(rules: Policy, history: Sequence[Fact]) -> None:
 
     stories = [incident_story(desk, state) for state in world.incidents.known.values()]
     lists = [incident_list(desk, shown) for shown in Shown]
+    silent = silence_list(desk, [*world.incidents.silences.values()])
     marked = {
         "schema": "mailcanary.deploys/v1",
         "environment": "test",
         "deploys": [deploy_row(each) for each in deploys(world.incidents.deploys)],
     }
-    for name, documents in (("Status", [status(desk)]), ("Incident", stories), ("Incidents", lists), ("Deploys", [marked])):
+    alone = (("Status", status(desk)), ("Deploys", marked), ("Silences", silent))
+    for name, documents in (("Incident", stories), ("Incidents", lists), *((name, [each]) for name, each in alone)):
         for document in documents:
             SCHEMAS[name].validate(json.loads(json.dumps(document, allow_nan=False)))
             assert all(text.isprintable() and "seed+tag" not in text and "87654321" not in text for text in texts(document))

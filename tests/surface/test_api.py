@@ -216,7 +216,8 @@ async def test_a_body_that_does_not_end(site: Site, monkeypatch: pytest.MonkeyPa
 
 @near
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/v1/nothing", 404), ("GET", "/", 404), ("GET", "/v1/pause", 405), ("PUT", "/metrics", 405)]
+    ("method", "path", "status"),
+    [("GET", "/v1/nothing", 404), ("GET", "/nothing", 404), ("GET", "/v1/pause", 405), ("PUT", "/metrics", 405)],
 )
 async def test_unknown_places_and_methods_are_json_too(site: Site, method: str, path: str, status: int) -> None:
     found, answer = await site.ask(method, path)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.model.facts import Acknowledged, Fact, Judged, Noted, Paused, ResolveAsked, Silenced, Started
-from monitor.model.incident import Diagnosis, IncidentId, Layer, Phase, Severity
+from monitor.model.incident import DeployPhase, Diagnosis, IncidentId, Layer, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, ProbeId, Purpose, Route
 from monitor.model.verdict import Reason
@@ -176,6 +176,14 @@ async def test_what_peers_and_people_said_is_masked_and_stays_on_its_line(house:
 
 
 @virtual
+async def test_only_what_no_channel_took_is_superseded(house: House) -> None:
+    """What a silence took over after it was told was told."""
+    at = house.clock.now()
+    await house.journal.append([so.opened(at), so.notified(at, 1), Silenced(at, so.INC, "ann", "known", at.utc + 60), so.resolved(at)])
+    assert [item["superseded"] for item in story(house)["notifications"]] == [False, True, False]
+
+
+@virtual
 async def test_the_latest_notifications_are_shown(house: House) -> None:
     at = house.clock.now()
     await happen(house, so.opened(at), *(so.transition(at.plus(n), Phase.GROWN) for n in range(1, MOST_TOLD + 20)))
@@ -217,3 +225,11 @@ def test_a_route_is_stale_after_three_intervals_and_its_deadline(house: House, b
         assert "relay/seed-1" in listed(house)["evidence"]["stale"]
 
     story()
+
+
+@virtual
+async def test_a_deploy_is_worded_by_what_is_marked_until_now(house: House) -> None:
+    at = house.clock.now()
+    await happen(house, so.opened(at), so.deployed(at.plus(9), "d-1", DeployPhase.ROLLBACK))
+    (deploy,) = story(house)["deploys"]
+    assert f", rolled back {at.plus(9).when:%H:%M:%S}Z; began 3m41s after (bracketed)" in deploy["text"]

@@ -136,7 +136,7 @@ def test_every_label_set_is_there_at_0_from_the_start(tmp_path: Path) -> None:
     assert set(scrape.all("mailcanary_probe_revisions_total")) == set(results)
     assert set(scrape.all("mailcanary_probes_submitted_total")) == {("test", route) for route in routes}
     assert set(scrape.all("mailcanary_monitor_errors_total")) == {
-        (name,) for name in ("smtp", "imap", "dns", "state", "notify", "ledger", "grafana")
+        (name,) for name in ("smtp", "imap", "dns", "state", "notify", "ledger", "annotations")
     }
     assert set(scrape.all("mailcanary_strays_total")) == {("test", name) for name in rules.mailboxes}
     assert set(scrape.all("mailcanary_foreign_tokens_total")) == {("test", kind.value) for kind in ForeignKind}
@@ -354,7 +354,19 @@ async def test_no_address_token_or_refund_number_anywhere(tmp_path: Path) -> Non
         scrape = Scrape(metrics, accept)
         for secret in ("@", plan.token, plan.story.refund_number, plan.story.order_number, "rf_00000001", "4XyZ12", "no answer"):
             assert secret not in scrape.text.partition("# EOF")[0], secret
-        known = {"test", "smtp", "imap", "dns", "state", "notify", "ledger", "grafana", "relay", *house.policy.mailboxes, "relay/seed-1"}
+        known = {
+            "test",
+            "smtp",
+            "imap",
+            "dns",
+            "state",
+            "notify",
+            "ledger",
+            "annotations",
+            "relay",
+            *house.policy.mailboxes,
+            "relay/seed-1",
+        }
         known |= {member.value for kind in (Reason, ForeignKind, Symptom, Phase, Verdict) for member in kind}
         for sample in scrape.samples:
             for key, value in sample.labels.items():

@@ -76,6 +76,9 @@ def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
     conflicts = (
         "/ack",
         "/silence",
+        "/unsilence",
+        "/v1/silences",
+        "/end",
         "/resolve",
         "/override",
         "/v1/gates",
@@ -96,9 +99,11 @@ def test_every_refusal_is_listed(document: dict[str, Any]) -> None:
                 continue
             wanted = {"401"} | (set() if path.startswith("/v1/flagger") else {"429", "503"})
             if method == "get":
-                wanted |= {"400"} if path in ("/v1/incidents", "/v1/gates/{id}", differences) else set()
-                wanted |= {"403", "404"} if path == differences else set()
-                wanted |= {"409"} if path.startswith("/v1/ledger") else set()
+                wanted |= (
+                    {"400"} if path in ("/v1/incidents", "/v1/silences", "/v1/notifications", "/v1/gates/{id}", differences) else set()
+                )
+                wanted |= {"403", "404"} if path == differences else {"404"} if path == "/v1/notifications" else set()
+                wanted |= {"409"} if path.startswith("/v1/ledger") or path.endswith("/report") else set()
             else:
                 wanted |= {"400", "403", "408", "413", "415"} | ({"409"} if path.endswith(conflicts) or "/flagger/" in path else set())
                 wanted |= {"404", "422"} if path.endswith(("/rollout", "/v1/gates")) else {"404"} if path.endswith("/rollback") else set()

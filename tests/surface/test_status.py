@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from monitor.model.channels import NotifyRoute
 from monitor.model.facts import ProbePlanned, Reconciled, SourceBlind, Stray
 from monitor.model.incident import IncidentId
 from monitor.model.ledger import ClassStanding, DifferenceClass, Flow, Side, Standing, Volume
@@ -85,6 +87,15 @@ async def test_incidents_channels_deploys_and_the_configuration(tmp_path: Path) 
     hashed = house.policy.policy_hash
     assert told["configuration"] == {"hash": hashed, "read_at": at.iso(), "last_reload_successful": False}
     assert told["heartbeat_at"] == at.plus(1).iso() and told["stuck"] == []
+
+
+@virtual
+async def test_a_channel_that_only_a_route_names_is_not_unused(tmp_path: Path) -> None:
+    rules, routes = so.with_channels(policy(tmp_path), ("pager", "spare")), (NotifyRoute(("chat", "pager")), NotifyRoute(("chat",)))
+    house = House(replace(rules, notify=replace(rules.notify, pages=("pager",), routes=routes)))
+    assert {row["channel"]: row["told_of"] for row in status(house.desk)["channels"]} == {  # type: ignore[attr-defined]
+        "pager": ["pages", "routes"], "spare": [], "chat": ["tickets", "routes"],
+    }  # fmt: skip
 
 
 @virtual

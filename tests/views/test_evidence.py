@@ -26,6 +26,14 @@ def test_a_trial_begins_with_its_first_attempt_and_stays_in_its_place() -> None:
     assert trial.shown_by == life.seqs["accepted"]
 
 
+def test_when_the_first_of_what_was_sent_then_was_accepted() -> None:
+    life = Life().attempt(3)
+    assert evidence(life).accepted((ROUTE,), at(3)) is None
+    life.accept(5)
+    assert evidence(life).accepted((ROUTE, "app/unknown"), at(3)) == at(5)
+    assert evidence(life).accepted((ROUTE,), at(4)) is None and evidence(life).accepted((), at(3)) is None
+
+
 @pytest.mark.parametrize(("retry", "unreached"), [(2.0, True), (None, False)])
 def test_nobody_to_talk_to_is_remembered_through_the_next_attempt(retry: float | None, unreached: bool) -> None:
     life = Life().attempt(0).err(1, SubmitFault.UNREACHABLE, retry_in=retry)

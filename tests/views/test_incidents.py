@@ -96,6 +96,13 @@ def test_what_people_said_belongs_to_the_episode() -> None:
     assert not folded(Acknowledged(at(2), ONE, "ana")).known, "of an incident that nobody knows"
 
 
+def test_the_end_of_a_planned_silence_is_no_silence_in_the_timeline() -> None:
+    begins = transition(Phase.SILENCED, 2, silent_until=at(60).utc)
+    ends = transition(Phase.SILENCED, 3, by="ana", note="no longer silenced by SIL-2")
+    state = folded(transition(Phase.OPENED, 1), begins, ends).known[ONE]
+    assert [(step.what, step.by) for step in state.steps] == [("opened", ""), ("silenced", ""), ("unsilenced", "ana")]
+
+
 def test_a_part_knows_its_whole() -> None:
     whole = IncidentId("INC-2")
     state = folded(transition(Phase.OPENED), transition(Phase.GROWN, parent=whole)).known[ONE]

@@ -12,13 +12,13 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import datetime, timedelta
 
 from monitor.edge.channels.exchange import Exchange, NotSent, TlsSource, outcome
+from monitor.edge.channels.layout import is_link, utc
+from monitor.model.channels import AlertmanagerChannel
 from monitor.model.incident import Severity
 from monitor.model.notice import Call, Notice, NotTold, Telling, Told
-from monitor.model.policy import AlertmanagerChannel
 from monitor.ports import Clock, Secrets
 
 ALERTS = "api/v2/alerts"
@@ -139,21 +139,9 @@ def _alert(notice: Notice, labels: Mapping[str, str], began: datetime, ends: dat
     alert: dict[str, object] = {
         "labels": dict(labels),
         "annotations": {name: text for name, text in annotations.items() if text},
-        "startsAt": _time(min(began, ends)),
-        "endsAt": _time(ends),
+        "startsAt": utc(min(began, ends)),
+        "endsAt": utc(ends),
     }
-    if _is_link(notice.incident_url):  # anything else is answered with 422, and nothing is stored
+    if is_link(notice.incident_url):  # anything else is answered with 422, and nothing is stored
         alert["generatorURL"] = notice.incident_url
     return alert
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _is_link(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isascii() and not any(char.isspace() for char in text)
-    except ValueError:
-        return False

@@ -47,6 +47,7 @@ class Answer:
     status: int
     text: str
     retry_after: float | None
+    whole: bool = True  # `text` is all that came, and it ended as announced
 
     def __str__(self) -> str:
         return f"{self.status} {self.text}".strip()
@@ -136,9 +137,9 @@ class Exchange:
             allow_redirects=False,  # a redirect would carry the signature and the secrets to another place
             ssl=context,
         ) as response:
-            text = await _bounded(response.content, hide)
+            text, whole = await _bounded(response.content, hide)
             shown = clean(text or response.reason or "", hide, MAX_SHOWN)
-            return Answer(response.status, shown, self._retry_after(response.headers.get("Retry-After", "")))
+            return Answer(response.status, shown, self._retry_after(response.headers.get("Retry-After", "")), whole)
 
     def _retry_after(self, text: str) -> float | None:
         """Seconds, of either form (RFC 9110 section 10.2.3); None when there is none that can be read."""
@@ -179,16 +180,20 @@ def _credentials(url: yarl.URL) -> list[str]:
     return [part for part in (url.password, url.raw_password) if part]
 
 
-async def _bounded(content: aiohttp.StreamReader, hide: tuple[str, ...]) -> str:
-    """The beginning of the body, as far as it comes soon. It may end in the middle of a secret: that beginning goes too."""
-    body = bytearray()
+async def _bounded(content: aiohttp.StreamReader, hide: tuple[str, ...]) -> tuple[str, bool]:
+    """The beginning of the body, as far as it comes soon, and whether that is all of it. What was cut may end in the middle of a
+    secret: that beginning goes too."""
+    body, whole = bytearray(), False
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(ANSWER_WAIT):
             while len(body) < MAX_ANSWER and (piece := await content.read(MAX_ANSWER - len(body))):
                 body += piece
+            whole = len(body) < MAX_ANSWER
     text = body.decode("utf-8", "replace")
+    if whole:
+        return text, whole
     torn = (size for size in range(max(map(len, hide), default=0), LEAST_HIDDEN - 1, -1) if any(h.startswith(text[-size:]) for h in hide))
-    return text[: -next(torn, 0) or None]
+    return text[: -next(torn, 0) or None], whole
 
 
 def _told(failure: BaseException) -> str:

@@ -9,8 +9,8 @@ import hmac
 import json
 
 from monitor.edge.channels.exchange import Exchange, NotSent, TlsSource, outcome
+from monitor.model.channels import WebhookChannel
 from monitor.model.notice import Notice, Telling
-from monitor.model.policy import WebhookChannel
 from monitor.model.secret import SecretRef
 from monitor.ports import Clock, Secrets
 

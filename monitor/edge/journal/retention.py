@@ -52,6 +52,10 @@ _BASELINE = f"""f.kind = 'zone_observed' AND json_extract(CAST(f.body AS TEXT), 
 _STANDING = """f.kind = 'reconciled' AND (f.seq = (SELECT max(r.seq) FROM facts AS r WHERE r.kind = 'reconciled') OR f.seq IN (
   SELECT e.value FROM facts AS t, json_each(CAST(t.body AS TEXT), '$.evidence') AS e
   WHERE t.kind = 'transition' AND json_extract(CAST(t.body AS TEXT), '$.scope.kind') = 'ledger'))"""
+# planned for longer ahead than facts are kept; and its early end, without which it would come back
+_NOT_OVER = """kind IN ('silence_planned', 'silence_ended') AND json_extract(CAST(body AS TEXT), '$.silence') IN (
+  SELECT json_extract(CAST(s.body AS TEXT), '$.silence') FROM facts AS s
+    WHERE s.kind = 'silence_planned' AND json_extract(CAST(s.body AS TEXT), '$.until') > ?)"""
 # each holds the whole baseline: only the last of a domain counts
 _OUTDATED = f"""kind = 'zone_learned' AND seq NOT IN (
   SELECT max(l.seq) FROM facts AS l WHERE l.kind = 'zone_learned' GROUP BY {_OF_DOMAIN.format("l")})"""  # noqa: S608
@@ -119,7 +123,7 @@ def retire(db: sqlite3.Connection, policy: RetentionPolicy, now: float, sweep: S
     gone += _delete_by_key(db, _ENDED, now - policy.failures, now)
     gone += _delete_by_key(db, _STORIES, now - policy.failures, now)
     gone += _delete_fleeting(db, now - policy.passes, sweep)
-    gone += _delete_told(db, now - policy.failures)
+    gone += _delete_told(db, now - policy.failures, now)
     gone += db.execute(f"DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE {_OUTDATED} LIMIT ?)", (STEP,)).rowcount  # noqa: S608
     if size(db) > policy.max_bytes:
         gone += (
@@ -139,10 +143,10 @@ def size(db: sqlite3.Connection) -> int:
     return int((pages - free) * page)
 
 
-def _delete_told(db: sqlite3.Connection, before: float) -> int:
+def _delete_told(db: sqlite3.Connection, before: float, now: float) -> int:
     query = f"""DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE kind IN ({_marks(_TOLD)}) AND at < ?
-      AND seq NOT IN ({_BEHIND}) ORDER BY seq LIMIT ?)"""  # noqa: S608 - only marks and constants
-    return db.execute(query, (*_TOLD, before, STEP * 10)).rowcount
+      AND seq NOT IN ({_BEHIND}) AND NOT ({_NOT_OVER}) ORDER BY seq LIMIT ?)"""  # noqa: S608 - only marks and constants
+    return db.execute(query, (*_TOLD, before, now, STEP * 10)).rowcount
 
 
 def _delete_fleeting(db: sqlite3.Connection, before: float, sweep: Sweep) -> int:

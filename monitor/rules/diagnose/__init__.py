@@ -6,24 +6,26 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from monitor.model.facts import DeployMarked
-from monitor.model.incident import DeployPhase, Diagnosis, Layer, Scope, ScopeKind
+from monitor.model.incident import Confidence, Diagnosis, Layer, Scope, ScopeKind
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause
 from monitor.model.policy import Policy
-from monitor.model.probe import MailboxName, PathName, Route
+from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
-from monitor.rules.deploys import NEAR
-from monitor.rules.diagnose import findings, ledger, tripwires, zone
-from monitor.rules.diagnose.advice import deploy_name, named, next_step
+from monitor.rules.deploys import rolled_back, stands_beside
+from monitor.rules.diagnose import changes, confidence, findings, ledger, tripwires, zone
+from monitor.rules.diagnose.advice import named, next_step
+from monitor.rules.diagnose.changes import LONGEST, MAX_CHANGED, cut
+from monitor.rules.diagnose.confidence import LAYERS, likely, weighed
 from monitor.rules.diagnose.layer import Finding, of_blindness, of_mail, parsed
 from monitor.rules.diagnose.pattern import Pattern, observe
-from monitor.rules.words import lapse
 from monitor.views.world import World
+
+__all__ = ["LONGEST", "MAX_AGAINST", "MAX_CHANGED", "MAX_SAID", "MAX_SHOWS", "diagnose"]
 
 MAX_SHOWS = 8
 MAX_SAID = 3
-MAX_CHANGED = 6
-LONGEST = 200  # characters of one line
+MAX_AGAINST = 6
 
 _FAILS: dict[
     Symptom, tuple[str, str, str]
@@ -47,16 +49,11 @@ _FAILS: dict[
     Symptom.STRAY: ("came where none must ever come", "fails", "arrives"),
     Symptom.GATE_HOLD: ("did not pass a release gate", "fails", "arrives"),
 }
+_NO_PATTERN = frozenset(
+    {Symptom.MAILBOX_BLIND, Symptom.BUDGET, Symptom.BASELINE, Symptom.MONITOR, Symptom.GATE_HOLD, Symptom.STRAY}
+)  # what no good or bad probe elsewhere makes more or less likely
+_UNSAID = "neither the zone nor our own proof of the mail says what is wrong with it"
 _IN_DOUBT = ("whether it is ours nobody could tell: a lookup failed, a key is broken, or it is forged",)
-_LAYERS: dict[Layer, str] = {
-    Layer.APPLICATION: "the application",
-    Layer.RELAY: "the relay",
-    Layer.AUTHENTICATION: "our mail's authentication",
-    Layer.DNS: "DNS",
-    Layer.PROVIDER: "the mailbox provider",
-    Layer.MAILBOX: "that mailbox",
-    Layer.MONITOR: "the monitor's own side",
-}
 
 
 def diagnose(
@@ -69,55 +66,68 @@ def diagnose(
     if symptom in tripwires.SYMPTOMS:
         return _of_tripwire(world, scope, symptom, since, now)
     if symptom in ledger.LEDGER_SYMPTOMS:
-        return _of_no_route(world, ledger.worded(world, policy, symptom, since, now), scope, since, now)
+        return _of_no_route(world, ledger.worded(world, policy, symptom, since, now), scope, symptom, since, now)
     if scope.kind is ScopeKind.DOMAIN or symptom not in _FAILS:
-        return _of_no_route(world, findings.worded(world, scope, symptom), scope, since, now)
+        return _of_no_route(world, findings.worded(world, scope, symptom), scope, symptom, since, now)
     pattern = observe(world, policy, symptom, parsed(routes, policy), since)
     blind: dict[MailboxName, BlindCause] = {}
     match symptom:
         case Symptom.MAILBOX_BLIND:
             finding, blind = of_blindness(world, policy, scope)
-        case Symptom.BUDGET | Symptom.BASELINE | Symptom.MONITOR | Symptom.GATE_HOLD:
-            finding = Finding(Layer.MONITOR)
+        case Symptom.BASELINE:
+            finding = Finding(Layer.MONITOR, ("what the mail is compared with may fail for the same reason",))
+        case Symptom.BUDGET | Symptom.MONITOR | Symptom.GATE_HOLD:
+            finding = Finding(Layer.MONITOR, told=True)
         case Symptom.STRAY:
-            finding = Finding(Layer.APPLICATION, doubts=_IN_DOUBT if tripwires.is_doubt(world, scope, since) else ())
+            doubts = _IN_DOUBT if tripwires.is_doubt(world, scope, since) else ()
+            finding = Finding(Layer.APPLICATION, doubts, contradicted=doubts)
         case _:
             finding = of_mail(pattern, policy, scope, symptom)
     finding, seen = _witnessed(world, policy, pattern, symptom, finding, since, now)
-    deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
+    if symptom in _NO_PATTERN:
+        sure, against = weighed(finding.contradicted, finding.doubts, finding.told), (*finding.contradicted, *finding.doubts)
+    else:
+        sure, against = confidence.of_pattern(world, policy, pattern, finding)
+    deploys = [marker for marker in world.incidents.deploys if changes.is_recent(marker.at, since, now)]
     return Diagnosis(
         layer=finding.layer,
-        summary=_cut(_summary(pattern, scope, symptom, finding, blind)),
-        shows=tuple(_cut(line) for line in (*seen, *_shows(pattern, policy, symptom, blind, finding), *finding.doubts))[:MAX_SHOWS],
+        summary=cut(_summary(pattern, scope, symptom, finding, blind, sure)),
+        shows=tuple(cut(line) for line in (*seen, *_shows(pattern, policy, symptom, blind)))[:MAX_SHOWS],
         said=_said(world, pattern, symptom, blind),
-        changed=_changed(world, deploys, zone.changes(world, zone.domains_of(world, policy, pattern.failing)), since, now),
-        next_step=_cut(next_step(finding, symptom, pattern, policy, _last_before(deploys, since), tuple(sorted(blind)))),
-        why=_cut(finding.why),
+        changed=changes.worded(world, symptom, deploys, zone.domains_of(world, policy, pattern.failing), since, now),
+        next_step=cut(next_step(finding, symptom, pattern, policy, _nearest(world, deploys, routes, since), tuple(sorted(blind)))),
+        why=cut(finding.why),
+        confidence=sure,
+        against=_bounded(against),
     )
 
 
-def _of_no_route(world: World, told: findings.Wording, scope: Scope, since: Instant, now: Instant) -> Diagnosis:
+def _of_no_route(world: World, told: findings.Wording, scope: Scope, symptom: Symptom, since: Instant, now: Instant) -> Diagnosis:
     """Of what inspections or the reconciliation found, and no probe."""
-    deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
+    deploys = [marker for marker in world.incidents.deploys if changes.is_recent(marker.at, since, now)]
     domains = [scope.name] if scope.name in world.zones.domains else []
     return Diagnosis(
         layer=told.layer,
-        summary=_cut(f"{told.summary}: {_LAYERS[told.layer]}"),
-        shows=tuple(_cut(line) for line in told.shows[:MAX_SHOWS]),
-        changed=_changed(world, deploys, zone.changes(world, domains), since, now),
-        next_step=_cut(told.next_step),
+        summary=cut(f"{told.summary}: {likely(told.layer, told.confidence)}"),
+        shows=tuple(cut(line) for line in told.shows[:MAX_SHOWS]),
+        changed=changes.worded(world, symptom, deploys, domains, since, now),
+        next_step=cut(told.next_step),
         findings=told.findings,
+        confidence=told.confidence,
+        against=_bounded(told.against),
     )
 
 
 def _of_tripwire(world: World, scope: Scope, symptom: Symptom, since: Instant, now: Instant) -> Diagnosis:
     """Of mail that is not ours."""
-    deploys = [marker for marker in world.incidents.deploys if _recent(marker.at, since, now)]
+    deploys = [marker for marker in world.incidents.deploys if changes.is_recent(marker.at, since, now)]
     return Diagnosis(
         layer=tripwires.layer(symptom),
-        summary=_cut(tripwires.summary(scope, symptom)),
-        changed=_changed(world, deploys, [], since, now),
-        next_step=_cut(tripwires.next_step(scope, symptom)),
+        summary=cut(tripwires.summary(scope, symptom)),
+        changed=changes.worded(world, symptom, deploys, (), since, now),
+        next_step=cut(tripwires.next_step(scope, symptom)),
+        confidence=weighed((), against := tripwires.against(symptom)),
+        against=_bounded(against),
     )
 
 
@@ -129,15 +139,21 @@ def _witnessed(
         return finding, ()
     seen = zone.witness(world, policy, pattern.failing, finding.narrow, since, now)
     if seen.layer is None:
-        return finding, seen.shows
-    return replace(finding, layer=seen.layer, other=None, why=seen.why, domain=seen.domain), seen.shows
+        doubts = () if seen.against or finding.layer is not Layer.AUTHENTICATION else (_UNSAID,)
+        return replace(
+            finding, doubts=(*finding.doubts, *doubts, *seen.doubts), contradicted=(*finding.contradicted, *seen.against)
+        ), seen.shows
+    found = replace(finding, layer=seen.layer, other=None, why=seen.why, domain=seen.domain, told=True, contradicted=())
+    return replace(found, doubts=seen.doubts), seen.shows
 
 
-def _summary(pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding, blind: dict[MailboxName, BlindCause]) -> str:
+def _summary(
+    pattern: Pattern, scope: Scope, symptom: Symptom, finding: Finding, blind: dict[MailboxName, BlindCause], sure: Confidence
+) -> str:
     does = _FAILS[symptom][0]
-    layer = _LAYERS[finding.layer]
+    layer = likely(finding.layer, sure)
     if finding.other is not None:
-        layer += f" or {_LAYERS[finding.other]}, not told apart yet"
+        layer += f", or else {LAYERS[finding.other]}"
     elif finding.layer is Layer.RELAY:
         layer += ", or what all of this mail shares"
     match symptom:
@@ -168,7 +184,7 @@ def _scoped(scope: Scope) -> str:
     return "every path" if scope.kind is ScopeKind.ALL else f"{scope.kind.value} {scope.name}"
 
 
-def _shows(pattern: Pattern, policy: Policy, symptom: Symptom, blind: dict[MailboxName, BlindCause], finding: Finding) -> Iterable[str]:
+def _shows(pattern: Pattern, policy: Policy, symptom: Symptom, blind: dict[MailboxName, BlindCause]) -> Iterable[str]:
     """The pattern both ways: what fails, and what does not."""
     if symptom is Symptom.MAILBOX_BLIND:
         for cause in sorted(set(blind.values())):
@@ -185,9 +201,6 @@ def _shows(pattern: Pattern, policy: Policy, symptom: Symptom, blind: dict[Mailb
             yield f"{path} {fails}: {named(bad, '', 6)}"
         if good:
             yield f"{path} {is_fine}: {named(good, '', 6)}"
-        doubted = any(path in doubt for doubt in finding.doubts)
-        if not counts and not doubted and any(route.path == path for route in policy.routes):
-            yield f"{path}: no evidence since then"
 
 
 def _said(world: World, pattern: Pattern, symptom: Symptom, blind: dict[MailboxName, BlindCause]) -> tuple[str, ...]:
@@ -195,51 +208,16 @@ def _said(world: World, pattern: Pattern, symptom: Symptom, blind: dict[MailboxN
         words = [state.blind.detail for name in sorted(blind) if (state := world.mailboxes[name]).blind is not None]
     else:
         words = [seen.said or seen.explanation for seen in pattern.bad]
-    return tuple(dict.fromkeys(_cut(word) for word in words if word))[:MAX_SAID]
+    return tuple(dict.fromkeys(cut(word) for word in words if word))[:MAX_SAID]
 
 
-def _changed(world: World, deploys: list[DeployMarked], drifts: list[tuple[Instant, str]], since: Instant, now: Instant) -> tuple[str, ...]:
-    """What changed in the two hours before it began, and until now; the latest first."""
-    found = [(marker.at, f"{_DID[marker.phase]}: {deploy_name(marker)}{f' by {marker.by}' if marker.by else ''}") for marker in deploys]
-    if world.started is not None:
-        found.append((world.started.at, f"this monitor started, version {world.started.version}"))
-    for name, box in sorted(world.mailboxes.items()):
-        if box.blind is not None:
-            found.append((world.evidence.blind.get(name, box.blind.at), f"{name} blind: {box.blind.cause.value}"))
-    found += [(jump.at, f"the clock stepped by {jump.seconds:+.0f} s") for jump in world.jumps]
-    found += [*_configured(world), *drifts]
-    recent = sorted(((at, what) for at, what in found if _recent(at, since, now)), key=lambda pair: pair[0].utc, reverse=True)
-    return tuple(_cut(f"{at.when:%H:%M:%S}Z {what} ({_relative(at, since)})") for at, what in recent[:MAX_CHANGED])
+def _nearest(world: World, deploys: list[DeployMarked], routes: tuple[str, ...], since: Instant) -> DeployMarked | None:
+    """The latest marker that stands beside the beginning; None also where that deploy is undone meanwhile."""
+    accepted = world.evidence.accepted(routes, since)
+    before = [marker for marker in deploys if stands_beside(marker, since, accepted)]
+    nearest = max(before, key=lambda marker: marker.at.utc, default=None)
+    return nearest if nearest is None or rolled_back(nearest, deploys) is None else None
 
 
-def _configured(world: World) -> list[tuple[Instant, str]]:
-    """When the probes of a path began to be planned by another configuration than before, on the same route."""
-    latest: dict[Route, str] = {}
-    changed: dict[PathName, Instant] = {}
-    for state in sorted(world.probes.values(), key=lambda state: state.plan_seq):
-        plan = state.plan
-        if latest.get(plan.route, plan.policy_hash) != plan.policy_hash:
-            changed.setdefault(plan.route.path, plan.at)
-        latest[plan.route] = plan.policy_hash
-    return [(at, f"our configuration of {path} changed") for path, at in changed.items()]
-
-
-def _relative(at: Instant, since: Instant) -> str:
-    after = since.seconds_since(at)
-    return f"it began {lapse(after)} after" if after >= 0 else f"{lapse(-after)} after it began"
-
-
-_DID = {DeployPhase.START: "deploy started", DeployPhase.FINISH: "deploy finished", DeployPhase.ROLLBACK: "rolled back"}
-
-
-def _recent(at: Instant, since: Instant, now: Instant) -> bool:
-    return since.seconds_since(at) <= NEAR and now.seconds_since(at) >= 0
-
-
-def _last_before(deploys: list[DeployMarked], since: Instant) -> DeployMarked | None:
-    before = [marker for marker in deploys if since.seconds_since(marker.at) >= 0]
-    return max(before, key=lambda marker: marker.at.utc, default=None)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+def _bounded(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cut(line) for line in lines))[:MAX_AGAINST]

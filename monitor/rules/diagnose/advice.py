@@ -23,6 +23,8 @@ def next_step(
         return "find what mailed it: look for its Message-ID in the log of the shop's mail jobs, and stop that job"
     if symptom is Symptom.BUDGET:
         return "find what used the budget up (/v1/status), or raise budgets.per_path and budgets.per_mailbox"
+    if symptom is Symptom.BASELINE:
+        return "see which incident is open about the mail that it would be compared with (mailcanary incident list): that one comes first"
     mailboxes = sorted({route.mailbox for route in pattern.failing} or set(blind))
     boxes = named(mailboxes, "the mailbox")
     providers = named(sorted(pattern.places(pattern.failing) | {policy.mailboxes[name].provider for name in blind}), "the provider")

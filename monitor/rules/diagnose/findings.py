@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from monitor.model.checks import CheckId, CheckResult, Gravity
-from monitor.model.incident import Layer, Scope, ScopeKind
+from monitor.model.incident import Confidence, Layer, Scope, ScopeKind
 from monitor.model.verdict import SYMPTOM_OF_CHECK, Symptom
+from monitor.rules.diagnose.advice import named
 from monitor.rules.plain import plain
 from monitor.views.world import World
 from monitor.views.zones import FindingState, finding_key
@@ -40,12 +41,15 @@ _LAYERS: dict[str, Layer] = {  # by the beginning of the check's id, the longest
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a diagnosis says of a domain. `summary` goes without the layer; `findings`: the keys of what it rests on."""
+    """What a diagnosis says of a domain or the ledger. `summary` goes without the layer; `findings`: the keys of what it rests on;
+    `against`: what speaks against it, or could not be seen."""
 
     layer: Layer
     summary: str
     shows: tuple[str, ...]
     next_step: str
+    confidence: Confidence
+    against: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
 
@@ -82,16 +86,31 @@ def worded(world: World, scope: Scope, symptom: Symptom) -> Wording:
     domain = scope.name
     found = certain(world, domain, symptom) or standing(world, domain, symptom)
     if not found:
-        return Wording(Layer.DNS, f"{domain}: nothing of it stands any more", (), _audit(domain, ""))
+        over = ("the latest inspection finds nothing wrong",)
+        return Wording(Layer.DNS, f"{domain}: nothing of it stands any more", (), _audit(domain, ""), Confidence.LOW, over)
     worst = found[0].result
+    against = tuple(map(plain, _doubts(world, domain, found[0])))
     more = f", and {len(found) - 1} more finding{'s' if len(found) > 2 else ''}" if len(found) > 1 else ""
     return Wording(
         layer=layer_of(worst.check),
         summary=plain(f"{_place(domain, worst)}: {worst.saw}{more} ({worst.check.value})"),
         shows=tuple(map(plain, _shown([finding.result for finding in found]))),
         next_step=step(domain, worst),
+        confidence=Confidence.MEDIUM if against else Confidence.HIGH,
+        against=against,
         findings=tuple(finding_key(finding.result) for finding in found)[:MOST_KEYS],
     )
+
+
+def _doubts(world: World, domain: str, worst: FindingState) -> Iterator[str]:
+    """What keeps the worst finding from being certain."""
+    if worst.confirmed is None:
+        yield "one inspection only has seen it: no second one agrees yet"
+    if worst.hardened:
+        yield f"it could not be tested since {worst.since.when:%H:%M:%S}Z, and counts as failed for that"
+    state = world.zones.domains[domain]
+    if state.blind is not None:
+        yield f"the zone of {domain} could not be asked since {state.blind.when:%H:%M:%S}Z: {state.blind_why}"
 
 
 def _place(domain: str, result: CheckResult) -> str:
@@ -131,6 +150,7 @@ def _blindness(world: World, scope: Scope) -> Wording:
     }
     where = scope.name or "any sending domain"
     example = scope.name or next(iter(blind), "DOMAIN")
+    sure, against = _ours(world, where)
     return Wording(
         layer=Layer.MONITOR,
         summary=f"nothing can be said about DNS, SPF, DKIM and DMARC of {where}: no answer to what we ask",
@@ -138,7 +158,19 @@ def _blindness(world: World, scope: Scope) -> Wording:
             plain(f"{name}: {state.blind_why}, since {state.blind.when:%H:%M:%S}Z") for name, state in blind.items() if state.blind
         ),
         next_step=f"from the monitor's host: dig SOA {example}; then the resolvers (inspect.resolvers, /etc/resolv.conf) and the firewall",
+        confidence=sure,
+        against=against,
     )
+
+
+def _ours(world: World, where: str) -> tuple[Confidence, tuple[str, ...]]:
+    """Whether it is our resolvers that are silent, or the name servers of one domain."""
+    heard = sorted(name for name, state in world.zones.domains.items() if state.blind is None)
+    if heard:
+        return Confidence.LOW, (f"{named(heard, '')} can be asked: it may be the name servers of {where}, or the way to them",)
+    if len(world.zones.domains) < 2:
+        return Confidence.MEDIUM, ("no other domain is inspected: its name servers and our resolvers cannot be told apart",)
+    return Confidence.HIGH, ()
 
 
 def _of(domain: str) -> Scope:

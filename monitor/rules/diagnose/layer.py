@@ -14,9 +14,11 @@ from monitor.model.policy import Policy, Role, SmtpPath
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Reason, Symptom
 from monitor.rules.diagnose.pattern import Pattern
-from monitor.rules.diagnose.replies import agreed
+from monitor.rules.diagnose.replies import agreed, points_at
 from monitor.views.world import World
 
+ONE_MAILBOX = "only one mailbox is kept there: the provider and the mailbox cannot be told apart"
+ONE_PROVIDER = "only one provider is configured: its fault looks like ours"
 _PROVIDERS_OWN = frozenset({Symptom.AUTH, Symptom.SPAM_PLACEMENT})  # checked and filtered for all mailboxes of a provider alike
 
 
@@ -24,7 +26,7 @@ _PROVIDERS_OWN = frozenset({Symptom.AUTH, Symptom.SPAM_PLACEMENT})  # checked an
 class Finding:
     """`doubts`: what could not be told apart, and why. `narrow`: it fails for these mailboxes alone, others are well or unprobed.
     `other`: the layer that it may be as well, for want of evidence. `why`: what else than the pattern of probes says so, in a clause, and
-    of which `domain`."""
+    of which `domain`. `contradicted`: what speaks against it. `told`: the peer, the zone or we ourselves say so, and no pattern has to."""
 
     layer: Layer
     doubts: tuple[str, ...] = ()
@@ -32,22 +34,26 @@ class Finding:
     other: Layer | None = None
     why: str = ""
     domain: str = ""
+    contradicted: tuple[str, ...] = ()
+    told: bool = False
 
 
 def of_mail(pattern: Pattern, policy: Policy, scope: Scope, symptom: Symptom) -> Finding:
     """The layer of a fault that probes show."""
     bad = pattern.bad
     if not pattern.failing:
-        return Finding(_by_scope(scope), ("no probe since then shows where it fails",))
+        return Finding(_by_scope(scope), contradicted=("no probe since then shows where it fails",))
     if bad and all(seen.reason is Reason.SUBMIT_MISCONFIGURED for seen in bad):
-        return Finding(Layer.MONITOR)
+        return Finding(Layer.MONITOR, told=True)
     found = _by_spread(pattern, policy, scope, symptom)
     if any(seen.holding for seen in bad) and not _smtp(policy, {seen.route.path for seen in bad}):
-        return Finding(Layer.APPLICATION, found.doubts)
+        return Finding(Layer.APPLICATION, found.doubts, told=True)
     if symptom is Symptom.AUTH and not found.narrow:
-        return Finding(Layer.AUTHENTICATION)
-    if symptom is Symptom.SPAM_PLACEMENT and 2 * sum(Reason.UNAUTHENTICATED in seen.also for seen in bad) > len(bad):
-        return Finding(Layer.AUTHENTICATION, narrow=found.narrow)
+        return Finding(Layer.AUTHENTICATION, _alone(pattern))
+    proven = sum(Reason.UNAUTHENTICATED not in seen.also for seen in bad)
+    if symptom is Symptom.SPAM_PLACEMENT and 2 * proven < len(bad):
+        doubts = (f"{proven} of {len(bad)} mails in spam are authenticated",) if proven else ()
+        return Finding(Layer.AUTHENTICATION, (*doubts, *_alone(pattern)), narrow=found.narrow)
     if bad and all(seen.unreached for seen in bad) and _both_kinds(policy, {seen.route.path for seen in bad}):
         return Finding(Layer.MONITOR, ("neither the application nor the relay can be reached: it may be the network between us and them",))
     match agreed(seen.said for seen in bad):
@@ -56,7 +62,9 @@ def of_mail(pattern: Pattern, policy: Policy, scope: Scope, symptom: Symptom) ->
         case None:
             return found
         case named:
-            return Finding(named, narrow=found.narrow)
+            silent = sum(points_at(seen.said) is not named for seen in bad)
+            doubts = (f"{silent} of {len(bad)} failed probes: the peer names no such reason",) if silent else ()
+            return Finding(named, doubts, narrow=found.narrow, told=not silent)
 
 
 def of_blindness(world: World, policy: Policy, scope: Scope) -> tuple[Finding, dict[MailboxName, BlindCause]]:
@@ -64,9 +72,10 @@ def of_blindness(world: World, policy: Policy, scope: Scope) -> tuple[Finding, d
     seeds = {name: box.provider for name, box in policy.mailboxes.items() if box.role is Role.SEED or name == scope.name}
     blind = {name: state.blind.cause for name, state in world.mailboxes.items() if state.blind is not None and name in seeds}
     if not blind:
-        return Finding(_by_scope(scope), ("the mailbox answers, but no complete look at its folders was possible in time",)), blind
+        unsure = ("the mailbox answers, but no complete look at its folders was possible in time",)
+        return Finding(_by_scope(scope), contradicted=unsure), blind
     if all(cause is BlindCause.MISCONFIGURED for cause in blind.values()):
-        return Finding(Layer.MONITOR), blind
+        return Finding(Layer.MONITOR, told=True), blind
     if len(blind) == len(seeds) and len(set(seeds.values())) > 1:
         return Finding(Layer.MONITOR), blind
     wanted = {name for name in blind if scope.kind is ScopeKind.ALL or scope.name in (name, seeds[name])} or set(blind)
@@ -75,8 +84,9 @@ def of_blindness(world: World, policy: Policy, scope: Scope) -> tuple[Finding, d
     theirs = all(blind.get(name) in (BlindCause.AUTH_REFUSED, BlindCause.FOLDER_MISSING) for name in wanted)
     whole = all(name in blind for name in siblings)
     if whole and (len(siblings) > 1 or not theirs):
-        alone = ("only one mailbox is kept there: the provider and the mailbox cannot be told apart",) if len(siblings) == 1 else ()
-        return Finding(Layer.PROVIDER, alone, narrow=True), blind
+        alone = (ONE_MAILBOX,) if len(siblings) == 1 else ()
+        unlike = (ONE_PROVIDER,) if len(set(seeds.values())) == 1 else ()
+        return Finding(Layer.PROVIDER, (*alone, *unlike), narrow=True), blind
     return Finding(Layer.MAILBOX, narrow=True), blind
 
 
@@ -93,7 +103,7 @@ def _by_spread(pattern: Pattern, policy: Policy, scope: Scope, symptom: Symptom)
         return _broad(pattern, policy, paths)
     if scope.kind in (ScopeKind.ALL, ScopeKind.PATH) and not any(route.path in paths for route in pattern.fine):
         found = _broad(pattern, policy, paths)  # a wide scope, and nothing that speaks for a narrower one
-        return replace(found, doubts=(f"only {places[0]} was probed since", *found.doubts))
+        return replace(found, doubts=tuple(dict.fromkeys((f"only {places[0]} was probed since", *found.doubts))))
     return _narrow(pattern, places[0], {name for name in mailboxes if pattern.providers[name] == places[0]}, symptom)
 
 
@@ -114,22 +124,28 @@ def _narrow(pattern: Pattern, provider: str, mailboxes: set[MailboxName], sympto
     doubts: list[str] = []
     paths = {route.path for route in pattern.failing}
     others = [route for route in pattern.fine if route.mailbox in mailboxes and route.path not in paths]
-    if others:
-        doubts.append(f"mail of {_listed({str(route.path) for route in others})} arrives there: it takes offence at one path only")
+    spared = _listed({str(route.path) for route in others})
+    offence = (f"mail of {spared} arrives there: it takes offence at one path only",) if others else ()
     if siblings:
         if len(mailboxes) > 1 or any(route.mailbox in siblings for route in pattern.fine):
-            return Finding(Layer.MAILBOX if len(mailboxes) == 1 else Layer.PROVIDER, tuple(doubts), narrow=True)
+            return Finding(Layer.MAILBOX if len(mailboxes) == 1 else Layer.PROVIDER, narrow=True, contradicted=offence)
         if symptom in _PROVIDERS_OWN:
             doubts.append(f"no other mailbox at {provider} was probed since: it may be this mailbox alone")
-            return Finding(Layer.PROVIDER, tuple(doubts), narrow=True, other=Layer.MAILBOX)
+            return Finding(Layer.PROVIDER, tuple(doubts), narrow=True, other=Layer.MAILBOX, contradicted=offence)
         doubts.append(f"no other mailbox at {provider} was probed since: it may be the whole provider")
-        return Finding(Layer.MAILBOX, tuple(doubts), narrow=True, other=Layer.PROVIDER)
+        return Finding(Layer.MAILBOX, tuple(doubts), narrow=True, other=Layer.PROVIDER, contradicted=offence)
     if not any(pattern.providers[route.mailbox] != provider for route in pattern.fine):
-        doubts.append("no other provider was probed since" if elsewhere else "only one provider is configured: its fault looks like ours")
+        doubts.append("no other provider was probed since" if elsewhere else ONE_PROVIDER)
     if len(mailboxes) == 1:
-        doubts.append("only one mailbox is kept there: the provider and the mailbox cannot be told apart")
-        return Finding(Layer.PROVIDER, tuple(doubts), narrow=True, other=Layer.MAILBOX)
-    return Finding(Layer.PROVIDER, tuple(doubts), narrow=True)
+        doubts.append(ONE_MAILBOX)
+        return Finding(Layer.PROVIDER, tuple(doubts), narrow=True, other=Layer.MAILBOX, contradicted=offence)
+    return Finding(Layer.PROVIDER, tuple(doubts), narrow=True, contradicted=offence)
+
+
+def _alone(pattern: Pattern) -> tuple[str, ...]:
+    """Only one receiver says so, and others might not."""
+    heard = {seen.provider for seen in pattern.observations}
+    return (f"only {next(iter(heard))} was probed since",) if len(heard) == 1 else ()
 
 
 def _broad(pattern: Pattern, policy: Policy, paths: set[PathName]) -> Finding:
@@ -140,7 +156,7 @@ def _broad(pattern: Pattern, policy: Policy, paths: set[PathName]) -> Finding:
     if not others:
         if len(policy.paths) == 1:
             return Finding(guess, ("only one path is configured: the relay and the application cannot be told apart",), other=other)
-        return Finding(guess)
+        return Finding(guess, (ONE_PROVIDER,) if len(set(pattern.providers.values())) == 1 else _alone(pattern))
     if not any(route.path in others for route in pattern.fine):
         doubt = f"{_listed(set(map(str, others)))} was not seen to arrive since: it may share the fault"
         return Finding(guess, (doubt,), other=other)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from monitor.model.facts import SourceBlind
-from monitor.model.incident import EVERYWHERE, DeployPhase, Layer
+from monitor.model.incident import EVERYWHERE, Confidence, DeployPhase, Layer
 from monitor.model.instant import Instant
 from monitor.model.ledger import ClassStanding, DifferenceClass, Flow, Side, Standing, Volume
 from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.rules import deploys
 from monitor.rules.diagnose.advice import named
+from monitor.rules.diagnose.confidence import of_pattern
 from monitor.rules.diagnose.findings import Wording
 from monitor.rules.diagnose.layer import of_mail
 from monitor.rules.diagnose.pattern import Pattern, observe
@@ -57,6 +58,19 @@ class _View:
         return last.standing if last is not None else Standing()
 
 
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """What probes say of the layer."""
+
+    layer: Layer
+    shows: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    sure: Confidence = Confidence.HIGH
+
+
+_OURS = _Probed(Layer.APPLICATION)  # no probe is asked: what is mailed without a refund, or says another amount, the shop mailed
+
+
 def worded(world: World, policy: Policy, symptom: Symptom, since: Instant, now: Instant) -> Wording:
     """Total: also when nothing of it stands any more."""
     view = _View(world, policy, since, now)
@@ -65,17 +79,18 @@ def worded(world: World, policy: Policy, symptom: Symptom, since: Instant, now: 
     if symptom is Symptom.VOLUME:
         return _volume(view)
     kind = CLASS_OF_SYMPTOM[symptom]
-    if kind is DifferenceClass.MISSING:
-        layer, probes = _by_probes(view)
-        beside = _beside(view, _MAIL)
-    else:
-        layer, probes = Layer.APPLICATION, ()
-        beside = _beside(view, _TRIPS)
+    missing = kind is DifferenceClass.MISSING
+    probed = _by_probes(view) if missing else _OURS
+    beside = _beside(view, _MAIL if missing else _TRIPS)
+    # what was not read yet may explain it away: confirmations those that are missing, refunds the rest
+    sure, against = _weighed(view, probed, Side.CONFIRMATIONS if missing else Side.REFUNDS)
     return Wording(
-        layer=layer,
+        layer=probed.layer,
         summary=plain(f"{_counted(view, kind)}{_after_deploy(view)}"),
-        shows=tuple(map(plain, (_sides(view), _read(view), *_unread(view), *probes, *beside))),
-        next_step=plain(f"{_rollback(view) if layer is Layer.APPLICATION else ''}{listing(kind, since)}"),
+        shows=tuple(map(plain, (_sides(view), _read(view), *probed.shows, *beside))),
+        next_step=plain(f"{_rollback(view) if probed.layer is Layer.APPLICATION else ''}{listing(kind, since)}"),
+        confidence=sure,
+        against=against,
     )
 
 
@@ -116,7 +131,9 @@ def _weight(standing: ClassStanding) -> str:
 
 def _after_deploy(view: _View) -> str:
     best = _candidate(view)
-    return f", after deploy {best[0]} (began {lapse(best[1])} after)" if best else ""
+    if not best:
+        return ""
+    return f", after deploy {best[0]} (began {lapse(best[1])} after)" if best[1] >= 0 else f", at about the same time as deploy {best[0]}"
 
 
 def _rollback(view: _View) -> str:
@@ -125,7 +142,7 @@ def _rollback(view: _View) -> str:
 
 
 def _candidate(view: _View) -> tuple[str, float, DeployPhase, bool] | None:
-    """The deploy that stands nearest before it: its name, the seconds since, what it did, and whether it is undone meanwhile."""
+    """The deploy that stands nearest to its beginning: its name, the seconds since, what it did, and whether it is undone meanwhile."""
     found = deploys.candidates(view.world.incidents.deploys, view.since, None, control_good=False)
     if not found:
         return None
@@ -141,7 +158,7 @@ def _sides(view: _View) -> str:
     standing = view.standing
     held = f"{counted(standing.refunds, 'refund')} in the ledger, {standing.confirmed} confirmed, {standing.awaited} not due yet"
     if not standing.confirmations:
-        return f"{held}; no confirmation was ever read: is their source the right one?"
+        return f"{held}; no confirmation"
     return f"{held}; {counted(standing.confirmations, 'confirmation')}"
 
 
@@ -163,16 +180,33 @@ def _blind(view: _View) -> list[SourceBlind]:
     return [fact for source, fact in blind if source == STORE or source in view.policy.ledger.sources]
 
 
-def _by_probes(view: _View) -> tuple[Layer, tuple[str, ...]]:
+def _by_probes(view: _View) -> _Probed:
     """The application loses what it owes, or mail in general is lost: probes tell the two apart."""
     pattern = observe(view.world, view.policy, Symptom.DELIVERY_MISSING, (), view.since)
     if not pattern.observations:
-        return Layer.APPLICATION, ("no probe since then says whether mail arrives",)
+        return _Probed(Layer.APPLICATION, doubts=("no probe since then says whether mail arrives",))
     if not pattern.bad:
         count = len(pattern.observations)
-        return Layer.APPLICATION, (f"all {count} probes since then arrive" if count > 1 else "the one probe since then arrives",)
-    layer = of_mail(pattern, view.policy, EVERYWHERE, Symptom.DELIVERY_MISSING).layer
-    return layer, (f"probes fail too: {named(list(_shares(pattern, view.policy)), '')}",)
+        return _Probed(Layer.APPLICATION, (f"all {count} probes since then arrive" if count > 1 else "the one probe since then arrives",))
+    finding = of_mail(pattern, view.policy, EVERYWHERE, Symptom.DELIVERY_MISSING)
+    sure, against = of_pattern(view.world, view.policy, pattern, finding)
+    shows = (f"probes fail too: {named(list(_shares(pattern, view.policy)), '')}",)
+    return _Probed(finding.layer, shows, against, sure)
+
+
+def _weighed(view: _View, probed: _Probed, other: Side) -> tuple[Confidence, tuple[str, ...]]:
+    """`other`: the side that may explain the difference by what of it could not be read."""
+    unread = tuple(map(plain, _unread(view)))
+    blind = any(fact.side is other for fact in _blind(view))
+    never = ("no confirmation was ever read: is their source the right one?",) if not view.standing.confirmations else ()
+    contradicted = (*never, *(unread if blind else ()))
+    if probed.sure is Confidence.LOW or contradicted:
+        sure = Confidence.LOW
+    elif unread or probed.doubts:
+        sure = Confidence.MEDIUM
+    else:
+        sure = probed.sure
+    return sure, tuple(dict.fromkeys((*contradicted, *unread, *map(plain, probed.doubts))))
 
 
 def _shares(pattern: Pattern, policy: Policy) -> Iterator[str]:
@@ -195,15 +229,19 @@ def _volume(view: _View) -> Wording:
     last = view.world.ledger.last
     volumes = sorted(last.volumes if last is not None else (), key=lambda volume: volume.side is Side.REFUNDS)
     if not volumes:
-        return Wording(Layer.APPLICATION, "refunds and confirmations are as many as they should be", (), "mailcanary ledger status")
+        fine = "refunds and confirmations are as many as they should be"
+        return Wording(Layer.APPLICATION, fine, (), "mailcanary ledger status", Confidence.LOW, ("the latest comparison finds nothing",))
     worst = volumes[0]
     lost = worst.side is Side.CONFIRMATIONS and worst.flow is Flow.COLLAPSE
-    layer, probes = _by_probes(view) if lost else (Layer.APPLICATION, ())
+    probed = _by_probes(view) if lost else _OURS
+    sure, against = _weighed(view, probed, worst.side)
     return Wording(
-        layer=layer,
+        layer=probed.layer,
         summary=plain(f"{'; '.join(volume_worded(volume) for volume in volumes[:MOST_VOLUMES])}{_after_deploy(view)}"),
-        shows=tuple(map(plain, (_sides(view), _read(view), *_unread(view), *probes, *_beside(view, _MAIL if lost else _TRIPS)))),
-        next_step=plain(f"{_rollback(view) if layer is Layer.APPLICATION else ''}{_volume_step(worst, view.since)}"),
+        shows=tuple(map(plain, (_sides(view), _read(view), *probed.shows, *_beside(view, _MAIL if lost else _TRIPS)))),
+        next_step=plain(f"{_rollback(view) if probed.layer is Layer.APPLICATION else ''}{_volume_step(worst, view.since)}"),
+        confidence=sure,
+        against=against,
     )
 
 
@@ -226,6 +264,7 @@ def _blindness(view: _View) -> Wording:
         summary=plain(f"refunds and confirmations cannot be compared: {names} cannot be read"),
         shows=tuple(map(plain, (*_unread(view), _read(view)))),
         next_step=plain(_joined([*mends[:1], "mailcanary ledger status"])),
+        confidence=Confidence.HIGH,
     )
 
 

@@ -28,6 +28,11 @@ def next_step(scope: Scope, symptom: Symptom) -> str:
     return _IMITATED if symptom is Symptom.IMITATION else _LEAKED.format(name=scope.name)
 
 
+def against(symptom: Symptom) -> tuple[str, ...]:
+    """Of an imitation nothing: whose it is not, has been shown."""
+    return () if symptom is Symptom.IMITATION else ("a person may have typed the address in by mistake",)
+
+
 def is_doubt(world: World, scope: Scope, since: Instant) -> bool:
     """What came since then to this tripwire claims to be ours, and none of it was proven to be."""
     name = MailboxName(scope.name)

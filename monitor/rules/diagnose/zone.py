@@ -40,12 +40,15 @@ _ALTERED: dict[SignatureState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`layer` None: neither the zone nor the delivered mail says where the fault is. `why`: in one clause, for the summary."""
+    """`layer` None: neither the zone nor the delivered mail says where the fault is. `why`: in one clause, for the summary. `against`: what
+    speaks against a fault of ours; `doubts`: what could not be asked."""
 
     layer: Layer | None = None
     why: str = ""
     shows: tuple[str, ...] = ()
     domain: str = ""  # whose zone and mail it is about
+    against: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def domains_of(world: World, policy: Policy, routes: Collection[Route]) -> tuple[str, ...]:
@@ -67,6 +70,13 @@ def changes(world: World, domains: Iterable[str]) -> list[tuple[Instant, str]]:
     return [(_seen(drift), worded(drift)) for domain in domains for drift in world.zones.domains[domain].drifts]
 
 
+def certificates(world: World, domains: Iterable[str]) -> list[tuple[Instant, str]]:
+    """What inspections found wrong with TLS of these domains' mail, and since when."""
+    found = [finding for domain in domains for finding in world.zones.domains[domain].findings.values()]
+    tls = [finding for finding in found if finding.result.check.value.startswith("TLS") and finding.result.is_bad]
+    return [(finding.since, plain(f"{finding.result.about}: {finding.result.saw} ({finding.result.check.value})")) for finding in tls]
+
+
 def worded(drift: Drift) -> str:
     ttl = f", TTL {drift.old_ttl}" if drift.old_ttl else ""
     match drift.state:
@@ -82,8 +92,8 @@ def witness(world: World, policy: Policy, failing: Collection[Route], narrow: bo
     proofs = [proof for route in sorted(failing, key=str) if (proof := world.zones.proofs.get(str(route))) and _after(proof, since)]
     found = _changed(world, domains, since, now) or _proven(world, proofs) or _found(world, domains, since) or _contradicted(proofs, narrow)
     found = found or Witness()
-    shows = (*map(plain, found.shows), *_open(world, domains), *_unasked(world, domains))
-    return replace(found, domain=next(iter(domains), ""), why=plain(found.why), shows=shows)
+    shows = (*map(plain, found.shows), *_open(world, domains))
+    return replace(found, domain=next(iter(domains), ""), why=plain(found.why), shows=shows, doubts=tuple(_unasked(world, domains)))
 
 
 def _seen(drift: Drift) -> Instant:
@@ -174,7 +184,7 @@ def _contradicted(proofs: Collection[MailProved], narrow: bool) -> Witness | Non
     if not proofs or any(proved.proof.dmarc.result is not AuthResult.PASS for proved in proofs):
         return None
     why = "our own verification of the same mail passes"
-    return Witness(Layer.PROVIDER if narrow else None, why if narrow else "", (why,))
+    return Witness(Layer.PROVIDER, why, (why,)) if narrow else Witness(against=(why,))
 
 
 def _open(world: World, domains: Collection[str]) -> list[str]:

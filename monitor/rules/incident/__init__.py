@@ -15,7 +15,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import PathName, Purpose, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import findings, gates, ledger, outage, recovery, telling, tripwires
+from monitor.rules.incident import causes, findings, gates, ledger, outage, recovery, silences, telling, tripwires
 from monitor.rules.incident.blindness import Trouble, next_blind, troubles
 from monitor.rules.incident.confirm import confirm_round
 from monitor.rules.incident.layout import Layout, severity
@@ -32,6 +32,7 @@ CONFIRM_EVERY = 60.0  # seconds between two confirm rounds of one path
 WAKE_SUSPECT = 5.0  # seconds until the next look while anything is suspect
 WAKE_OPEN = 15.0  # while anything is open
 _KEPT_OUT = frozenset({Symptom.SMTP_REJECT, Symptom.BOUNCED, Symptom.DELIVERY_MISSING})  # mail that somebody does not let in
+_WAITS = (next_blind, findings.next_blind, ledger.next_blind, silences.next_change)
 MOST_STEPS = 200  # transitions of one decision; more are left to the next one, at once
 
 
@@ -54,6 +55,7 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
     transitions: list[Transition] = []
     concerned = None if not touched else frozenset(routes)
     steps: tuple[Callable[[], list[Transition]], ...] = (
+        lambda: silences.silenced(scene),
         lambda: _followed(scene, concerned),
         lambda: _suspicions(scene, concerned),
         lambda: _troubles(scene),
@@ -67,7 +69,8 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
         new = next((found for step in steps if (found := step())), None)
         if new is None:
             return Decision(tuple(transitions), _wake(scene))
-        for fact in new:
+        for decided in new:
+            fact = silences.kept(scene, tripwires.placed(scene, causes.placed(scene, decided)))
             transitions.append(fact)
             scene.fold(Entry(world.seq + len(transitions), "transition", fact))
         concerned = None  # what was decided may concern anything
@@ -75,7 +78,7 @@ def decide(world: World, layout: Layout, policy: Policy, now: Instant, touched: 
 
 
 def _wake(scene: Scene) -> float | None:
-    waits = [wait for wait in (next_blind(scene), findings.next_blind(scene), ledger.next_blind(scene)) if wait is not None]
+    waits = [wait for wait in (each(scene) for each in _WAITS) if wait is not None]
     if scene.incidents.suspicions():
         waits.append(WAKE_SUSPECT)
     if scene.incidents.open():

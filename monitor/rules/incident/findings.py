@@ -18,7 +18,7 @@ from monitor.model.incident import EVERYWHERE, Opening, Phase, Scope, ScopeKind,
 from monitor.model.instant import Instant
 from monitor.model.verdict import Symptom
 from monitor.rules.diagnose.findings import FINDING_SYMPTOMS, MOST_KEYS, certain, is_of_mail, standing
-from monitor.rules.incident import outage, telling
+from monitor.rules.incident import causes, outage, telling
 from monitor.rules.incident.outage import CLOSED_FOR
 from monitor.rules.incident.scene import Scene
 from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY, MOST_EVIDENCE
@@ -85,7 +85,12 @@ def outlives(scene: Scene, state: IncidentState) -> Transition | None:
     if not _stands(scene, state):
         return None
     whole = scene.incidents.known.get(state.parent)
-    if whole is not None and whole.last.by and outage.is_mute(scene.world, state.last.scope.name, state.last.symptom):
+    if (
+        whole is not None
+        and whole.last.symptom is Symptom.DNS
+        and whole.last.by
+        and outage.is_mute(scene.world, state.last.scope.name, state.last.symptom)
+    ):
         return telling.resolved(scene, state, whole.last.note, whole.last.by)
     alone = replace(state, last=replace(state.last, parent=None))
     return _explained(scene, state, telling.step(scene, alone, Phase.GROWN, f"goes on after {state.parent}"))
@@ -175,7 +180,7 @@ def _worse(scene: Scene, state: IncidentState) -> Transition | None:
     graver = _level(findings) is Severity.PAGE and state.last.severity is Severity.TICKET
     told = _told(state)
     new = [finding_key(finding.result) for finding in findings[:MOST_KEYS] if _is_more(finding, told)]
-    if findings and state.parent is not None and symptom is not Symptom.DRIFT and not outage.is_mute(scene.world, domain, symptom):
+    if findings and state.parent is not None and symptom is not Symptom.DRIFT and not _is_explained(scene, state):
         alone = replace(state, last=replace(state.last, parent=None))
         return _explained(scene, state, telling.step(scene, alone, Phase.GROWN, "it fails by itself now"))
     patient = state.told is None or scene.now.seconds_since(state.told) >= GROWN_EVERY
@@ -183,9 +188,15 @@ def _worse(scene: Scene, state: IncidentState) -> Transition | None:
         return None
     note = "it is graver than it was" if graver else f"also {', '.join(new[:3])}{' and more' if len(new) > 3 else ''}"
     fact = telling.step(scene, state, Phase.GROWN, note)
-    if graver and state.parent is not None and _whole(scene, domain, symptom, Severity.PAGE) is None:
+    loud = _whole(scene, domain, symptom, Severity.PAGE) is not None or causes.speaks(scene, state, Severity.PAGE)
+    if graver and state.parent is not None and not loud:
         fact = replace(fact, parent=None)  # a ticket hides no page
     return _explained(scene, state, replace(fact, severity=Severity.PAGE if graver else fact.severity))
+
+
+def _is_explained(scene: Scene, state: IncidentState) -> bool:
+    """By silent name servers, or it is a part of the mail that it may be the reason of."""
+    return outage.is_mute(scene.world, state.last.scope.name, state.last.symptom) or causes.speaks(scene, state, state.last.severity)
 
 
 def _is_more(finding: FindingState, told: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from monitor.model.gate import Because
 from monitor.model.incident import DeployCandidate, DeployPhase, Diagnosis, Layer, Link, Opening, Phase, Scope, ScopeKind
 from monitor.model.instant import Instant
 from monitor.model.verdict import Symptom, Verdict
-from monitor.rules.deploys import NEAR
+from monitor.rules.deploys import NEAR, rolled_back, stands_beside
 from monitor.rules.incident import telling
 from monitor.rules.incident.layout import severity
 from monitor.rules.incident.scene import Scene
@@ -191,21 +191,22 @@ def _layer(because: Because) -> Layer:
 
 
 def _candidate(scene: Scene, gate: GateState, since: Instant) -> DeployCandidate:
-    """As its latest marker tells, or the request where it has none."""
-    asked = gate.request
-    marker = next((each for each in reversed(scene.incidents.deploys) if each.deploy == asked.deploy), None)
+    """As its latest marker beside the decision tells, or the request where it has none."""
+    asked, markers = gate.request, scene.incidents.deploys
+    marker = next((each for each in reversed(markers) if each.deploy == asked.deploy and stands_beside(each, since)), None)
     at = marker.at if marker is not None else asked.began
     after = since.seconds_since(at)
-    return DeployCandidate(
+    found = DeployCandidate(
         deploy=asked.deploy,
         phase=marker.phase if marker is not None else DeployPhase.START,
         service=(marker.service if marker is not None else "") or asked.service,
         version=(marker.version if marker is not None else "") or asked.version,
         by=marker.by if marker is not None else "",
         at=at,
-        seconds_after=max(0.0, after),
+        seconds_after=after if marker is not None else max(0.0, after),
         link=Link.NEAR if after <= NEAR else Link.NONE,
     )
+    return replace(found, taken_back=rolled_back(found, markers))
 
 
 def _asked(gate: GateState, decision: GateDecided) -> GateRequested:

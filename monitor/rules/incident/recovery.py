@@ -10,7 +10,7 @@ from monitor.model.instant import Instant
 from monitor.model.policy import IncidentPolicy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
-from monitor.rules.incident import findings, gates, ledger, telling, tripwires
+from monitor.rules.incident import causes, findings, gates, ledger, telling, tripwires
 from monitor.rules.incident.opening import find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
 from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY
@@ -36,15 +36,17 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
         note = f"opened {FLAPS} times within the hour: it stays open, and recovery takes {FLAP_SLOWER:.0f} times as long"
         return telling.step(scene, state, Phase.FLAPPING, note)
     if ledger.is_about_ledger(state):
-        return ledger.follow(scene, state)
+        return ledger.follow(scene, state) or tripwires.outlives(scene, state)
     if findings.is_about_zone(state):
         return findings.follow(scene, state) or findings.outlives(scene, state)
+    if state.last.symptom is Symptom.STRAY:
+        return tripwires.follow(scene, state) or tripwires.outlives(scene, state)
     return _changed(scene, state) or _outlives(scene, state)
 
 
 def _changed(scene: Scene, state: IncidentState) -> Transition | None:
     match state.last.symptom:
-        case Symptom.STRAY | Symptom.IMITATION | Symptom.TRIPWIRE_LEAKED:
+        case Symptom.IMITATION | Symptom.TRIPWIRE_LEAKED:
             return tripwires.follow(scene, state)
         case Symptom.MAILBOX_BLIND:
             return _after_blindness(scene, state)
@@ -70,8 +72,11 @@ def _outlives(scene: Scene, state: IncidentState) -> Transition | None:
             continue
         if other.last.scope.kind is ScopeKind.ALL or (affected and all(scene.layout.holds(other.last.scope, route) for route in affected)):
             return replace(telling.step(scene, state, Phase.GROWN, f"part of {other.id}"), parent=other.id)
+    alone = replace(state.last, parent=None)
+    if (speaker := causes.whole(scene, alone, causes.candidate(scene, alone))) is not None:
+        return replace(telling.step(scene, state, Phase.GROWN, f"part of {speaker.id}"), parent=speaker.id)
     note = f"goes on after {state.parent}"
-    return telling.grown(scene, replace(state, last=replace(state.last, parent=None)), bad, state.last.severity, note)
+    return telling.grown(scene, replace(state, last=alone), bad, state.last.severity, note)
 
 
 def patience(scene: Scene, state: IncidentState) -> float:
@@ -108,16 +113,17 @@ def _worse(scene: Scene, state: IncidentState) -> Transition | None:
     new = [b for b in bad if str(b.route) not in state.last.routes and _first_cover(scene, state, b, family)]
     level = _level(scene, state, family, bad)
     if level is not state.last.severity:
-        return telling.grown(scene, state, bad, level, "it is worse than it was")
+        alone = replace(state, last=replace(state.last, parent=None))  # no part any more of what wakes nobody
+        return telling.grown(scene, alone, bad, level, "it is worse than it was")
     if new and (state.told is None or scene.now.seconds_since(state.told) >= GROWN_EVERY):
         return telling.grown(scene, state, new, level)
-    return _better_known(scene, state) if state.last.symptom is Symptom.AUTH else None
+    return causes.news(scene, state) or (_better_known(scene, state) if state.last.symptom is Symptom.AUTH else None)
 
 
 def _better_known(scene: Scene, state: IncidentState) -> Transition | None:
     """The zone was inspected or the mail proven only after it was told of, and that says why: told once."""
     told = state.explained.diagnosis if state.explained is not None else None
-    if told is None or told.why or state.recovering or state.parent is not None:
+    if told is None or told.why or state.recovering or state.parent is not None or causes.is_told(scene, state):
         return None
     fact = telling.explained(scene, telling.step(scene, state, Phase.GROWN, BETTER_KNOWN))
     return fact if fact.diagnosis is not None and fact.diagnosis.why else None
@@ -131,7 +137,9 @@ def _first_cover(scene: Scene, state: IncidentState, bad: Bad, family: Symptom) 
 
 def _level(scene: Scene, state: IncidentState, family: Symptom, bad: list[Bad]) -> Severity:
     """Mail that was late and now stays away altogether is another thing, under the same name."""
-    if state.last.severity is Severity.PAGE or family is not Symptom.DELIVERY_MISSING or state.parent is not None:
+    if state.last.severity is Severity.PAGE or family is not Symptom.DELIVERY_MISSING:
+        return state.last.severity
+    if state.parent is not None and not causes.is_muffled(scene, state):
         return state.last.severity
     for path in sorted({b.route.path for b in bad}):
         found = find(scene, path, family, None, told=True)

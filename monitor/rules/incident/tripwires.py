@@ -1,5 +1,6 @@
 """What lies in tripwire mailboxes: mail of ours (a page), mail that may be ours, what imitates us, and an address that strangers know
-(tickets). A trip behind a ticket of doubt makes a page of it."""
+(tickets). A trip behind a ticket of doubt makes a page of it. One job that mails strangers is one page: what trips in another mailbox soon
+after, and the bogus confirmations that the ledger finds at that time, are parts of it."""
 
 from __future__ import annotations
 
@@ -7,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.model.facts import Transition
-from monitor.model.incident import Opening, Scope, ScopeKind, Severity
+from monitor.model.incident import Opening, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.policy import MailboxPolicy
 from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
 from monitor.rules import diagnose, tripwire
-from monitor.rules.incident import telling
+from monitor.rules.incident import causes, telling
 from monitor.rules.incident.blindness import Trouble, is_new, is_told, resolved_at
 from monitor.rules.incident.scene import Scene
 from monitor.rules.tripwire import LEAK_WITHIN
@@ -21,6 +22,7 @@ from monitor.views.incidents import IncidentState
 from monitor.views.tripwires import QUIET, Campaign
 
 COUNTED_EVERY = 6 * 3_600.0  # seconds between two notices of how far a campaign has got
+SAME_JOB = 300.0  # seconds around the first trip: what begins then comes from the same job
 SHOWN = 4  # author domains of a campaign in one line
 
 
@@ -37,6 +39,48 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
             return _after_leak(scene, state)
         case _:
             return _certain_now(scene, state) or _after_strays(scene, state)
+
+
+def placed(scene: Scene, fact: Transition) -> Transition:
+    """As a part of the trip that people were paged for, where it opens with it."""
+    if fact.phase is not Phase.OPENED or fact.parent is not None:
+        return fact
+    first = _first(scene, fact)
+    return _part(fact, first) if first is not None else fact
+
+
+def outlives(scene: Scene, state: IncidentState) -> Transition | None:
+    """The trip that it was a part of is over, and this is not: it is told of again, or becomes a part of another one that is."""
+    if state.parent is None or any(whole.id == state.parent for whole in scene.incidents.open()):
+        return None
+    fact = replace(telling.step(scene, state, Phase.GROWN, f"goes on after {state.parent}"), parent=None)
+    if (first := _first(scene, fact)) is not None:
+        return _part(fact, first)
+    grounds = state.explained or state.last
+    told = replace(telling.explained(scene, fact), evidence=grounds.evidence)
+    return _shown(told, scene.incidents.trips.get(MailboxName(state.last.scope.name), ())) if _is_trip(fact) else told
+
+
+def _part(fact: Transition, first: IncidentState) -> Transition:
+    return replace(fact, parent=first.id, note=f"part of {first.id}")
+
+
+def _first(scene: Scene, fact: Transition) -> IncidentState | None:
+    if not _is_trip(fact) and fact.symptom is not Symptom.LEDGER_SPURIOUS:
+        return None
+    return next((state for state in scene.incidents.open() if state.id != fact.incident and _speaks_for(scene, state, fact.since)), None)
+
+
+def _is_trip(fact: Transition) -> bool:
+    return fact.symptom is Symptom.STRAY and fact.severity is Severity.PAGE
+
+
+def _speaks_for(scene: Scene, state: IncidentState, since: Instant) -> bool:
+    """A trip that people are told of now, and that began at that time."""
+    first = state.opened or state.last
+    if not _is_trip(state.last) or state.parent is not None or causes.is_silent(scene, state):
+        return False
+    return any(abs(since.seconds_since(at)) <= SAME_JOB for at in (first.since, state.told or first.since))
 
 
 # --- opening --------------------------------------------------------------------------------------------------------------
@@ -110,9 +154,10 @@ def _certain_now(scene: Scene, state: IncidentState) -> Transition | None:
 
 def _after_strays(scene: Scene, state: IncidentState) -> Transition | None:
     name = MailboxName(state.last.scope.name)
-    trip, doubt = scene.world.evidence.tripped.get(name), scene.world.tripwires.doubts.get(name)
-    times = [*([trip.at] if trip is not None else []), *([doubt.at] if doubt is not None else [])]
-    latest = _latest(times, state.last.since)
+    parts = [part for part in scene.incidents.open() if part.parent == state.id and part.last.symptom is Symptom.STRAY]
+    names = [name, *(MailboxName(part.last.scope.name) for part in parts)]  # it speaks for them: it is not over before they are
+    found = [known.get(each) for each in names for known in (scene.world.evidence.tripped, scene.world.tripwires.doubts)]
+    latest = _latest([moment.at for moment in found if moment is not None], state.last.since)
     if scene.now.seconds_since(latest) < QUIET:
         return None
     return telling.resolved(scene, state, "no further refund mail came for a day")

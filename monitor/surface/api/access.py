@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import ipaddress
 import math
@@ -16,6 +17,7 @@ from monitor.model.policy import Access
 from monitor.ports import SecretError, Secrets
 from monitor.surface.api.limits import Buckets, Rates
 from monitor.surface.api.replies import Handler
+from monitor.surface.api.sessions import LASTS, Sessions
 
 LOADING = 2  # seconds after which it is worth asking again while the state loads
 IPV6_CLIENT = 64  # bits of an address that name a client: the rest it chooses itself
@@ -29,20 +31,81 @@ class Doorkeeper:
         self._secrets = secrets
         self._ready = ready
         self._reads, self._acts, self._failures = Buckets(rates.reads), Buckets(rates.acts), Buckets(rates.failures)
+        self._sessions = Sessions(desk.entropy)
         self._hooks = Buckets(rates.acts)  # a pipeline behind the same address must not silence what holds or undoes a release
 
     def allow(self, access: Access, handler: Handler, *others: Access) -> Handler:
-        """Open on loopback; elsewhere for the token of the role, or of one of the others."""
+        """Open on loopback; elsewhere for the token of the role, or of one of the others; a browser's session may only read."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             roles = self._roles(_bearer(request))
-            if is_loopback(self._desk.policy.listen.host):
+            if self.is_open:
                 self._refuse_pages(request, roles)
             else:
+                roles = roles or self._session(request)
                 self._authorise(request, next((other for other in others if other in roles), access), roles)
             return await self._counted(request, access, handler)
 
         return guarded
+
+    def allow_page(self, handler: Handler, form: Handler) -> Handler:
+        """As `allow` for whoever may read; a browser that shows nothing, or nothing that still counts, is given the form."""
+        opened = self.allow(Access.READ, handler)
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if self.is_open or _bearer(request) or self._session(request):
+                return await opened(request)
+            return await form(request)
+
+        return guarded
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody needs a token to read: it listens on loopback."""
+        return is_loopback(self._desk.policy.listen.host)
+
+    def log_in(self, request: web.Request, token: str) -> web.Response:
+        """On to the page, with a session; raises HTTPUnauthorized and HTTPTooManyRequests, as for any token."""
+        if not self._roles(token):
+            if wait := self._failures.take(client_of(request), self._desk.clock.now().mono):
+                raise _too_many(wait, "wrong tokens")
+            raise web.HTTPUnauthorized(text="this is the token of no role (listen.tokens)")
+        answer = web.Response(status=303, headers={"Location": "/"})
+        answer.set_cookie(
+            self._cookie,
+            self._sessions.begin(token, self._desk.clock.now()),
+            max_age=int(LASTS),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            # A proxy that ends TLS says so. Whoever forges that has a cookie that his own browser does not send: nothing is won by it.
+            secure=request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https",
+        )
+        return answer
+
+    def log_out(self, request: web.Request) -> web.Response:
+        """A page of another site cannot show the cookie, so it ends nothing."""
+        answer = web.Response(status=303, headers={"Location": "/"})
+        if self._sessions.end(request.cookies.get(self._cookie, "")):
+            answer.del_cookie(self._cookie, path="/")
+        return answer
+
+    def has_session(self, request: web.Request) -> bool:
+        return not self.is_open and bool(self._session(request))
+
+    @property
+    def _cookie(self) -> str:
+        """Cookies do not know ports: two daemons behind one name have names of their own for theirs."""
+        policy = self._desk.policy
+        return f"mailcanary_{hashlib.sha256(f'{policy.environment}/{policy.instance}'.encode()).hexdigest()[:8]}"
+
+    def _session(self, request: web.Request) -> set[Access]:
+        """The roles of whom the browser stands for; none where it wants to do anything but look."""
+        shown = request.cookies.get(self._cookie, "")
+        if not shown or request.method not in ("GET", "HEAD"):
+            return set()
+        now = self._desk.clock.now()
+        return {role for role in Access if (token := self._token_of(role)) and self._sessions.stands_for(shown, token, now)}
 
     def allow_hook(self, access: Access, handler: Handler) -> Handler:
         """As `allow`, for Flagger: it can send no header of ours, but a URL with a password in it, which becomes Basic authentication
@@ -113,12 +176,16 @@ class Doorkeeper:
         return {role for role in Access if self._is_token_of(role, shown)} if shown else set()
 
     def _is_token_of(self, role: Access, shown: str) -> bool:
+        wanted = self._token_of(role)
+        return bool(wanted) and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode())
+
+    def _token_of(self, role: Access) -> str:
+        """As it is now; empty: the role has none, or it cannot be read."""
         reference = self._desk.policy.listen.tokens.get(role)
         try:
-            wanted = self._secrets.read(reference) if reference is not None else ""
+            return self._secrets.read(reference) if reference is not None else ""
         except SecretError:
-            return False
-        return bool(wanted) and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode())
+            return ""
 
 
 def _host_of(named: str) -> str:

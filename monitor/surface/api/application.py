@@ -17,14 +17,18 @@ from monitor.surface.api.access import Doorkeeper
 from monitor.surface.api.bodies import PauseRequest, ResumeRequest
 from monitor.surface.api.deploys import DeployDesk
 from monitor.surface.api.domains import DomainDesk
+from monitor.surface.api.events import Streams
 from monitor.surface.api.flagger import FlaggerDesk
 from monitor.surface.api.gates import GateDesk
 from monitor.surface.api.hooks import DeployHooks
 from monitor.surface.api.incidents import IncidentDesk
 from monitor.surface.api.ledger import LedgerDesk
 from monitor.surface.api.limits import RATES, Rates
+from monitor.surface.api.notifications import NotificationDesk
+from monitor.surface.api.page import PageDesk, in_html, keep_for_ever
 from monitor.surface.api.pushes import Pushes
 from monitor.surface.api.replies import body_of, errors
+from monitor.surface.api.silences import SilenceDesk
 from monitor.surface.api.waiting import Waiting
 from monitor.surface.metrics import Metrics
 from monitor.surface.status import status
@@ -60,7 +64,11 @@ class Api:
         app.router.add_post("/v1/pause", door.allow(Access.ONCALL, self._pause))
         app.router.add_post("/v1/resume", door.allow(Access.ONCALL, self._resume))
         gates, deploys = GateDesk(self.desk, waiting), DeployDesk(self.desk)
-        _add_incidents(app.router, door, IncidentDesk(self.desk, self.ledger))
+        incidents = IncidentDesk(self.desk, self.ledger)
+        _add_incidents(app.router, door, incidents)
+        _add_page(app, door, PageDesk(self.desk, self.metrics.vitals, door, incidents), Streams(self.desk))
+        _add_silences(app.router, door, SilenceDesk(self.desk))
+        app.router.add_get("/v1/notifications", door.allow(Access.READ, NotificationDesk(self.desk).list))
         _add_domains(app.router, door, DomainDesk(self.desk))
         _add_deploys(app.router, door, deploys)
         _add_gates(app.router, door, gates)
@@ -102,13 +110,33 @@ class Api:
         return web.json_response({"paused": False, "by": body.by})
 
 
+def _add_page(app: web.Application, door: Doorkeeper, page: PageDesk, streams: Streams) -> None:
+    app.on_shutdown.append(streams.end)
+    app.on_response_prepare.append(keep_for_ever)
+    app.router.add_get("/", in_html(door.allow_page(page.overview, page.form)))
+    app.router.add_get("/incidents/{id}", in_html(door.allow_page(page.incident, page.form)))
+    app.router.add_get("/static/{name}", page.asset)
+    app.router.add_get("/login", in_html(page.form))
+    app.router.add_post("/login", in_html(page.log_in))
+    app.router.add_post("/logout", in_html(page.log_out))
+    app.router.add_get("/v1/events", door.allow(Access.READ, streams.follow))
+
+
 def _add_incidents(router: web.UrlDispatcher, door: Doorkeeper, incidents: IncidentDesk) -> None:
     router.add_get("/v1/incidents", door.allow(Access.READ, incidents.list))
     router.add_get("/v1/incidents/{id}", door.allow(Access.READ, incidents.show))
+    router.add_get("/v1/incidents/{id}/report", door.allow(Access.READ, incidents.report))
     router.add_post("/v1/incidents/{id}/ack", door.allow(Access.ONCALL, incidents.acknowledge))
     router.add_post("/v1/incidents/{id}/silence", door.allow(Access.ONCALL, incidents.silence))
+    router.add_post("/v1/incidents/{id}/unsilence", door.allow(Access.ONCALL, incidents.unsilence))
     router.add_post("/v1/incidents/{id}/resolve", door.allow(Access.ONCALL, incidents.resolve))
     router.add_post("/v1/incidents/{id}/note", door.allow(Access.ONCALL, incidents.note))
+
+
+def _add_silences(router: web.UrlDispatcher, door: Doorkeeper, silences: SilenceDesk) -> None:
+    router.add_get("/v1/silences", door.allow(Access.READ, silences.list))
+    router.add_post("/v1/silences", door.allow(Access.ONCALL, silences.plan))
+    router.add_post("/v1/silences/{id}/end", door.allow(Access.ONCALL, silences.end))
 
 
 def _add_domains(router: web.UrlDispatcher, door: Doorkeeper, domains: DomainDesk) -> None:

@@ -17,6 +17,7 @@ MAX_TEXT = 500
 MAX_DEPLOY = 400  # Flagger's namespace/name/checksum has up to 382
 MAX_ADDRESS = 320  # RFC 3696 (erratum 1690): 64 and 255 and the @ between them
 MAX_SILENCE = 86_400.0  # seconds
+MOST_NAMED = 20  # scopes, or symptoms, of one silence
 MILLISECONDS = 1e11  # a number from here on is no seconds: it would be beyond the year 5000
 LATEST = 1e14
 MOST_LINES = 2**53  # what every reader of JSON takes for a whole number
@@ -146,6 +147,27 @@ class SilenceRequest(Body):
     by: Name
     reason: Text
     seconds: Length = Field(alias="for")
+
+
+class UnsilenceRequest(Body):
+    by: Name
+    reason: Remark = ""
+
+
+class PlanSilenceRequest(Body):
+    """`scopes` like path:app; everything is `all`. One of `scopes` and `symptoms` is named. Without `begins` it begins at once."""
+
+    by: Name
+    reason: Text
+    seconds: Length = Field(alias="for")
+    begins: Moment | None = None
+    scopes: Annotated[list[Name], Field(max_length=MOST_NAMED)] = []
+    symptoms: Annotated[list[Name], Field(max_length=MOST_NAMED)] = []
+
+
+class EndSilenceRequest(Body):
+    by: Name
+    reason: Remark = ""
 
 
 class ResolveRequest(Body):

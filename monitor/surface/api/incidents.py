@@ -14,8 +14,9 @@ from monitor.model.ledger import Impact
 from monitor.ports import Ledger, LedgerUnreadable
 from monitor.rules.plain import plain
 from monitor.rules.reconcile.impact import provider_of
-from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest
+from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest, UnsilenceRequest
 from monitor.surface.api.replies import body_of
+from monitor.surface.incident_report import incident_report
 from monitor.surface.incidents import Shown, incident_list, incident_story, known
 from monitor.views.incidents import IncidentState
 
@@ -40,6 +41,14 @@ class IncidentDesk:
     async def show(self, request: web.Request) -> web.Response:
         return await self._story(self._state(request))
 
+    async def report(self, request: web.Request) -> web.Response:
+        """Of one that was opened, whether it is over or not: of a suspicion nobody was told, and nothing is to be learned from it yet."""
+        state = self._state(request)
+        if state.opened is None:
+            why = "is only suspected, nobody was told of it; there is a report when its confirm probes have opened it"
+            raise web.HTTPConflict(text=f"{state.id} {why}")
+        return web.json_response(incident_report(self.desk, state, await self._impact(state)))
+
     async def acknowledge(self, request: web.Request) -> web.Response:
         body = AckRequest.model_validate(await body_of(request))
         state = self._open(request)
@@ -49,6 +58,15 @@ class IncidentDesk:
         body = SilenceRequest.model_validate(await body_of(request))
         state, now = self._open(request), self.desk.clock.now()
         return await self._say(state, Silenced(now, state.id, body.by, body.reason, now.utc + body.seconds))
+
+    async def unsilence(self, request: web.Request) -> web.Response:
+        """Only what a person silenced by itself; a planned silence is ended as a whole."""
+        body = UnsilenceRequest.model_validate(await body_of(request))
+        state, now = self._open(request), self.desk.clock.now()
+        if not state.is_silent(now):
+            planned = f"; {state.quiet_why or 'a planned silence'} covers it" if state.quiet_until > now.utc else ""
+            raise web.HTTPConflict(text=f"nobody has silenced {state.id} by itself{plain(planned)}")
+        return await self._say(state, Silenced(now, state.id, body.by, body.reason, now.utc))
 
     async def resolve(self, request: web.Request) -> web.Response:
         """Answers with what was asked; the incident stage resolves it at once."""
@@ -84,10 +102,7 @@ class IncidentDesk:
         asked = request.match_info["id"]
         state = self.desk.world.incidents.known.get(IncidentId(asked))
         if state is None:
-            newest = [each.id for each in known(self.desk.world, Shown.ALL)]
-            named = ", ".join(newest[:NAMED]) + (f" and {len(newest) - NAMED} more" if len(newest) > NAMED else "")
-            there = f"there are {named}" if newest else "there is none"
-            raise web.HTTPNotFound(text=f"no incident {plain(asked[:MAX_ID])} is known; {there}")
+            raise unknown(asked, self.desk)
         return state
 
     def _open(self, request: web.Request) -> IncidentState:
@@ -100,3 +115,22 @@ class IncidentDesk:
                 text=f"{state.id} is only suspected, nobody was told of it; it opens or is cleared by its confirm probes"
             )
         return state
+
+
+def unknown(asked: str, desk: Desk) -> web.HTTPNotFound:
+    """The refusal, with those that are nearest."""
+    near = _nearest(asked, [each.id for each in known(desk.world, Shown.ALL)])
+    named = ", ".join(near[:NAMED]) + (f" and {len(near) - NAMED} more" if len(near) > NAMED else "")
+    there = f"there are {named}" if near else "there is none"
+    return web.HTTPNotFound(text=f"no incident {plain(asked[:MAX_ID])} is known; {there}")
+
+
+def _nearest(asked: str, there: list[IncidentId]) -> list[IncidentId]:
+    """Those whose numbers are nearest to the one that was asked for; the newest first where it has none."""
+    number = _number(asked)
+    return there if number is None else sorted(there, key=lambda each: abs((_number(each) or 0) - number))
+
+
+def _number(incident: str) -> int | None:
+    digits = incident[:MAX_ID].rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdecimal() else None

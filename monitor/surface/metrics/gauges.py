@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,13 +16,12 @@ from monitor.model.instant import Instant
 from monitor.model.ledger import SourceStanding
 from monitor.model.policy import Policy
 from monitor.model.probe import Route
-from monitor.model.verdict import Symptom
-from monitor.rules.notify import owed
 from monitor.rules.plain import plain
 from monitor.surface.deploys import latest
 from monitor.surface.metrics.gates import gate_gauges
 from monitor.surface.metrics.labels import route_label
 from monitor.surface.metrics.ledger import ledger_gauges, source_gauges
+from monitor.surface.metrics.oncall import incident_gauges, notice_gauges
 from monitor.surface.metrics.zones import zone_gauges
 from monitor.views.world import World
 
@@ -57,8 +55,8 @@ class Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._routes()
         yield from self._mailboxes()
-        yield from self._incidents()
-        yield from self._channels()
+        yield from incident_gauges(self.policy.environment, self._world.incidents, self.now or END_OF_TIME)
+        yield from notice_gauges(self.policy.notify, self._world.outbox, self.now or END_OF_TIME)
         yield from self._deploys()
         yield from gate_gauges(self.policy.environment, self._world.gates, self._world.incidents.deploys, self.now or END_OF_TIME)
         yield from zone_gauges(self.policy.environment, self.policy.inspect, self._world.zones)
@@ -116,27 +114,6 @@ class Gauges(Collector):
             spent = 0 if self._vitals.day > self._world.budget.day else self._world.budget.paths.get(path, 0)
             used.add_metric((self.policy.environment, path), spent / policy.daily_budget)
         return (watching, used)
-
-    def _incidents(self) -> Iterable[Metric]:
-        found = GaugeMetricFamily("mailcanary_incidents_open", "Incidents that are open.", labels=("environment", "symptom"))
-        count = Counter(state.last.symptom for state in self._world.incidents.open())
-        for symptom in Symptom:
-            found.add_metric((self.policy.environment, symptom.value), count[symptom])
-        return (found,)
-
-    def _channels(self) -> Iterable[Metric]:
-        success = GaugeMetricFamily(
-            "mailcanary_notification_last_success_timestamp_seconds", "When the channel last took a notice; 0: never.", labels=("channel",)
-        )
-        for name in self.policy.notify.channels:
-            state = self._world.outbox.channels.get(name)
-            success.add_metric((name,), state.last_success.utc if state and state.last_success else 0)
-        waiting = GaugeMetricFamily(
-            "mailcanary_notification_outbox_pending",
-            "Transitions that a channel is still to be told of.",
-            value=len(owed(self._world.outbox, self.policy.notify, self.now or END_OF_TIME)),
-        )
-        return (success, waiting)
 
     def _deploys(self) -> Iterable[Metric]:
         env, deploy = self.policy.environment, latest(self._world.incidents.deploys)

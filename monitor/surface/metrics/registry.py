@@ -44,7 +44,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # a _created series p
 TRANSIT_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 SUBMISSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 GATE_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200)
-COMPONENTS = ("smtp", "imap", "dns", "state", "notify", "ledger", "grafana")
+COMPONENTS = ("smtp", "imap", "dns", "state", "notify", "ledger", "annotations")
 OUTCOMES = ("taken", "failed", "given_up")  # of one attempt to tell a channel
 
 Labels = tuple[str, ...]
@@ -220,7 +220,7 @@ class Metrics:
         self._flips.labels(env).inc(sum(decision.verdict is not fact.verdict for decision in before))
 
     def annotations_failed(self, times: int) -> None:
-        self._errors.labels("grafana").inc(times)
+        self._errors.labels("annotations").inc(times)
 
     def journal_refused(self, times: int) -> None:
         self._errors.labels("state").inc(times)

@@ -21,9 +21,10 @@ from monitor.edge.entropy import SystemEntropy
 from monitor.edge.journal import SqliteJournal
 from monitor.edge.secret import SystemSecrets
 from monitor.edge.tls import TlsContexts
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy, WebhookChannel
 from monitor.model.facts import Transition
 from monitor.model.incident import EVERYWHERE, IncidentId, Phase, Severity
-from monitor.model.policy import AlertmanagerChannel, NotifyPolicy, Policy, WebhookChannel
+from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
 from monitor.rules import notify
 from monitor.settings import load

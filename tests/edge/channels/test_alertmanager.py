@@ -11,9 +11,9 @@ import pytest
 from monitor.edge.channels import Alertmanager, Webhook, build
 from monitor.edge.channels.alertmanager import KEPT
 from monitor.edge.tls import TlsContexts
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy, WebhookChannel
 from monitor.model.incident import IncidentId, Severity
 from monitor.model.notice import Call, NotTold, Told
-from monitor.model.policy import AlertmanagerChannel, NotifyPolicy, WebhookChannel
 from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import BEGAN, TOKEN, Receiver, hang, notice, status
 from tests.fakes.channel import StillClock

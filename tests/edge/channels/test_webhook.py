@@ -14,8 +14,8 @@ import pytest
 from monitor.edge.channels import Webhook
 from monitor.edge.channels.webhook import document
 from monitor.edge.tls import TlsContexts
+from monitor.model.channels import WebhookChannel
 from monitor.model.notice import Call, NotTold, Telling, Told
-from monitor.model.policy import WebhookChannel
 from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import BEGAN, SECRET, TOKEN, Receiver, echo, notice, status
 from tests.fakes.channel import StillClock

@@ -20,13 +20,15 @@ from monitor.model.facts import (
     ReloadRefused,
     ResolveAsked,
     Silenced,
+    SilenceEnded,
+    SilencePlanned,
     Transition,
     Tripped,
     WatchBlind,
     ZoneLearned,
     ZoneObserved,
 )
-from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Phase, Severity
+from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Phase, Severity, SilenceId
 from monitor.model.inspection import Cause, Facet, FacetKind
 from monitor.model.mail import BlindCause
 from monitor.model.probe import Purpose
@@ -169,6 +171,19 @@ async def test_what_a_baseline_was_learned_from_stays(kept: Kept) -> None:
     assert kept.rows("seq") == [1, 4]  # type: ignore[comparison-overlap]
     await kept.retire(replace(KEEP, max_bytes=1))
     assert kept.rows("seq") == [1]  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(("ahead", "stays"), [(60.0, True), (0.0, False)])
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_silence_that_is_not_over_stays_and_so_does_its_early_end(kept: Kept, ahead: float, stays: bool, ended: bool) -> None:
+    """It may be planned for longer ahead than facts are kept; without its end it would come back."""
+    now = ago(0).utc
+    planned = SilencePlanned(ago(91), SilenceId("SIL-2"), "ana", "work", now + ahead - 600, now + ahead)
+    facts = [planned, SilenceEnded(ago(90.5), planned.silence, "bob")] if ended else [planned]
+    others = [replace(planned, silence=SilenceId("SIL-1"), until=now - 1), SilenceEnded(ago(91), SilenceId("SIL-1"), "bob")]
+    await kept.journal.append([*others, *facts])
+    await kept.retire()
+    assert kept.rows("kind") == ([f"silence_{word}" for word in ("planned", "ended")[: len(facts)]] if stays else [])
 
 
 async def test_only_the_baseline_that_counts_stays(kept: Kept) -> None:

@@ -73,7 +73,7 @@ def dkimpys_verdict(raw: bytes, record: str) -> bool:
 
 @pytest.mark.hostile
 @given(BODY, VALUE, st.sampled_from(FORMS), st.sampled_from([(b"a", b"a"), (b"a", b"b"), (b"\r\n", b" \r\n"), (b" ", b"  "), (b"x", b"")]))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_dkimpy_says_the_same_of_random_messages(body: bytes, value: bytes, form: str, change: tuple[bytes, bytes]) -> None:
     """`change` is made once to the signed message, behind its signature."""
     message = MESSAGE.partition(b"\r\n\r\n")[0] + b"\r\nX-Odd:" + value + b"x\r\n\r\n" + body

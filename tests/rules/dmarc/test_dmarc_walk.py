@@ -184,7 +184,7 @@ TEXTS = st.sampled_from(["p=none", "p=reject; psd=n", "p=reject; psd=y", "p=x", 
 
 @pytest.mark.hostile
 @given(LABELS, st.dictionaries(st.integers(0, 12), TEXTS, max_size=6))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_tree(labels: list[str], texts: dict[int, str]) -> None:
     """The organization is the domain or above it; what applies stands on the walk; the same answers give the same again."""
     domain = ".".join([*labels, "com"])

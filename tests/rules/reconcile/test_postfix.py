@@ -67,7 +67,7 @@ EVENTS = st.one_of(
 
 
 @given(lines=st.lists(EVENTS, max_size=30), cuts=st.sets(st.integers(0, 30)), source=st.sampled_from([BY_ID, BY_SUBJECT]))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_cut_anywhere_a_log_says_the_same(lines: list[str], cuts: set[int], source: PostfixSource) -> None:
     whole, faults, dropped, memory = read(lines, source=source)
     pieces: list[Confirmation] = []
@@ -308,7 +308,7 @@ FRAGMENTS = [
     daemon=st.sampled_from(["cleanup", "smtp", "qmgr", "bounce", "discard", "smtpd"]),
     source=st.sampled_from([BY_ID, BY_SUBJECT]),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=140, deadline=None, derandomize=True)
 def test_any_lines(texts: list[list[str]], daemon: str, source: PostfixSource) -> None:
     lines = [said("".join(parts), daemon) for parts in texts]
     lines = [one for line in lines for one in (came("4B1C2A0F3D", "RF-1"), line)]
@@ -321,7 +321,7 @@ def test_any_lines(texts: list[list[str]], daemon: str, source: PostfixSource) -
 
 @pytest.mark.hostile
 @given(lines=st.lists(st.text(max_size=200), max_size=10), memory=st.text(max_size=50))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_text(lines: list[str], memory: str) -> None:
     read(lines, memory)
 

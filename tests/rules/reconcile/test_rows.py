@@ -300,7 +300,7 @@ NAME = st.one_of(
 
 
 @pytest.mark.hostile
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.lists(NAME, max_size=12, unique=True).map(
         lambda names: tuple(dict.fromkeys(["refund", "amount", "currency", "at", "recipient", *names]))

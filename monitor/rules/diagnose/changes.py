@@ -1,0 +1,92 @@
+"""What changed beside the beginning of an incident: in the two hours before, and until now. Candidates, never causes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from monitor.model.facts import DeployMarked
+from monitor.model.incident import DeployPhase
+from monitor.model.instant import Instant
+from monitor.model.probe import PathName, Route
+from monitor.model.verdict import Symptom
+from monitor.rules.deploys import NEAR
+from monitor.rules.diagnose import zone
+from monitor.rules.diagnose.advice import deploy_name
+from monitor.rules.plain import plain
+from monitor.rules.words import lapse
+from monitor.views.world import World
+
+MAX_CHANGED = 6
+LONGEST = 200  # characters of one line
+
+_DID = {DeployPhase.START: "deploy started", DeployPhase.FINISH: "deploy finished", DeployPhase.ROLLBACK: "rolled back"}
+OF_DEPLOYS = tuple(_DID.values())  # in lines that a notice has its own place for
+
+Change = tuple[Instant, str]
+
+
+def worded(
+    world: World, symptom: Symptom, deploys: Iterable[DeployMarked], domains: Collection[str], since: Instant, now: Instant
+) -> tuple[str, ...]:
+    """One line for each, the latest first. `domains`: those that the mail is authenticated by. What the symptom itself says is no change
+    beside it."""
+    found = [(marker.at, f"{_DID[marker.phase]}: {deploy_name(marker)}{f' by {marker.by}' if marker.by else ''}") for marker in deploys]
+    found += [*_ours(world), *_configured(world), *_silences(world, now), *zone.changes(world, domains)]
+    found += _blind(world) if symptom is not Symptom.MAILBOX_BLIND else []
+    found += zone.certificates(world, domains) if symptom is not Symptom.TLS else []
+    recent = sorted(((at, what) for at, what in found if is_recent(at, since, now)), key=lambda change: change[0].utc, reverse=True)
+    return tuple(cut(f"{at.when:%H:%M:%S}Z {what} ({_relative(at, since)})") for at, what in recent[:MAX_CHANGED])
+
+
+def is_recent(at: Instant, since: Instant, now: Instant) -> bool:
+    return since.seconds_since(at) <= NEAR and now.seconds_since(at) >= 0
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _ours(world: World) -> Iterator[Change]:
+    """What happened to the monitor itself."""
+    if world.started is not None:
+        yield world.started.at, f"this monitor started, version {world.started.version}"
+    for jump in world.jumps:
+        yield jump.at, f"the clock stepped by {jump.seconds:+.0f} s"
+
+
+def _blind(world: World) -> list[Change]:
+    blind = [(name, box.blind) for name, box in sorted(world.mailboxes.items()) if box.blind is not None]
+    return [(world.evidence.blind.get(name, fact.at), f"{name} blind: {fact.cause.value}") for name, fact in blind]
+
+
+def _configured(world: World) -> list[Change]:
+    """When the probes of a path began to be planned by another configuration than before, on the same route."""
+    latest: dict[Route, str] = {}
+    changed: dict[PathName, Instant] = {}
+    for state in sorted(world.probes.values(), key=lambda state: state.plan_seq):
+        plan = state.plan
+        if latest.get(plan.route, plan.policy_hash) != plan.policy_hash:
+            changed.setdefault(plan.route.path, plan.at)
+        latest[plan.route] = plan.policy_hash
+    return [(at, f"our configuration of {path} changed") for path, at in changed.items()]
+
+
+def _silences(world: World, now: Instant) -> Iterator[Change]:
+    """Planned silences that began or ended: what somebody worked on is a candidate."""
+    for silence in world.incidents.silences.values():
+        fact = silence.fact
+        what = f"planned silence {fact.silence} of {fact.by} ({fact.reason})"
+        began, ended = _instant(fact.begins), _instant(silence.until)
+        if ended.utc <= now.utc:
+            yield ended, plain(f"{what} ended")
+        elif began.utc <= now.utc:
+            yield began, plain(f"{what} began")
+
+
+def _instant(utc: float) -> Instant:
+    return Instant(utc, 0.0, "")  # on no monotonic clock: compared by UTC
+
+
+def _relative(at: Instant, since: Instant) -> str:
+    after = since.seconds_since(at)
+    return f"it began {lapse(after)} after" if after >= 0 else f"{lapse(-after)} after it began"
