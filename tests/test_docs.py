@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,18 @@ def exposed() -> set[str]:
 def test_metrics_that_are_mentioned_exist(name: str, exposed: set[str]) -> None:
     mentioned = set(re.findall(r"\bmailcanary_[a-z][a-z_]*[a-z]\b(?!\*)", DOCUMENTS[name]))
     assert mentioned - exposed == set()
+
+
+# ---- the first configuration -----------------------------------------------------------------------------------------
+
+
+def test_what_the_readme_configures_can_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever copies it sees the page and the incidents: the only note is that nobody is paged yet."""
+    (text,) = (textwrap.dedent(block[1]) for block in FENCE.findall(DOCUMENTS["README.md"]) if "state_dir:" in block[1])
+    for variable in re.findall(r"\{env: (\w+)\}", text):
+        monkeypatch.setenv(variable, "0123456789abcdef0123456789abcdef")
+    (tmp_path / "mailcanary.yaml").write_text(text)
+    assert [note.key for note in load(tmp_path / "mailcanary.yaml", SystemSecrets()).notes] == ["notify"]
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------

@@ -100,12 +100,12 @@ def _print(console: Console, policy: Policy, trials: list[Trial]) -> None:
     for trial in trials:
         head = Text("ok   ", style="green") if trial.ok else Text("FAIL ", style="bold red")
         console.print(head + Text(one_line(f"{trial.what}: {trial.detail}")))
+    if policy.notify.channels:
+        for line in who_is_told(policy.notify):
+            console.print(Text(one_line(f"told of {line}")))
     bad = sum(1 for trial in trials if not trial.ok)
     size = f"{len(policy.paths)} paths, {len(policy.mailboxes)} mailboxes, {len(policy.routes)} routes"
     if bad:
         console.print(f"configuration reads well ({size}), but {bad} of {len(trials)} trials failed")
     else:
         console.print(f"configuration ok: {size}" + ("" if trials else "; try --live to log in and connect"))
-    if policy.notify.channels:
-        for line in who_is_told(policy.notify):
-            console.print(Text(one_line(f"told of {line}")))

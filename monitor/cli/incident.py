@@ -95,6 +95,8 @@ def _text(action: str, answer: dict[str, object]) -> str:
         case "silence":
             return one_line(f"{name} is silent until {answer['silenced_until']}; it is told again if it is still open then")
         case "unsilence":
+            if hushed := answer.get("hushed"):
+                return one_line(f"{name} is not silenced by itself any more, but nobody is told: {hushed}")
             return one_line(f"{name} is told again, as it is now")
         case "resolve":
             return one_line(f"{name} is being resolved; fresh bad evidence opens it again")

@@ -67,14 +67,21 @@ def _text(action: str, answer: Row) -> str:
         case "list":
             return drawn(lambda console: _table(rows, console))
         case "end":
-            still = f", but not {', '.join(named)}: silenced otherwise" if (named := answer.get("still_silent")) else ""
-            return one_line(f"{rows[0]['id']} is over; what it kept silent and is still open is told now{still}")
+            return one_line(_ended(rows[0], answer))
         case _:
             row = rows[0]
             covered = f"; it covers {', '.join(row['covers'])}" if row["covers"] else ""
             return one_line(
                 f"{row['id']}: {_what(row)} silent from {row['begins']} to {row['until']}{covered}; what is still open then is told"
             )
+
+
+def _ended(row: Row, answer: Row) -> str:
+    if row["ended"]["at"] < row["begins"]:
+        return f"{row['id']} is over; it never begins"
+    reasons = (("still_silent", "silenced otherwise"), ("in_hand", "acknowledged"))
+    untold = "; ".join(f"{', '.join(answer[key])}: {why}" for key, why in reasons if answer.get(key))
+    return f"{row['id']} is over; what it kept silent and is still open is told now{f', but not {untold}' if untold else ''}"
 
 
 def _table(rows: list[Row], console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.model.incident import Scope, Severity
+from monitor.model.incident import Scope, Severity, as_it_is
 from monitor.model.secret import SecretRef
 from monitor.model.verdict import Symptom
 
@@ -78,7 +78,7 @@ class NotifyRoute:
 
     def takes(self, symptom: Symptom, severity: Severity, scope: Scope) -> bool:
         return (
-            (not self.symptoms or symptom in self.symptoms)
+            (not self.symptoms or as_it_is(symptom, severity) in self.symptoms)
             and self.severity in (None, severity)
             and (not self.scopes or str(scope) in self.scopes or scope.kind.value in self.scopes)
         )

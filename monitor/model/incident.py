@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NewType
 
 from monitor.model.instant import Instant
+from monitor.model.verdict import Symptom
 
 IncidentId = NewType("IncidentId", str)  # INC-<number>, counted up within one journal
 SilenceId = NewType("SilenceId", str)  # SIL-<number>, likewise
@@ -15,6 +16,13 @@ SilenceId = NewType("SilenceId", str)  # SIL-<number>, likewise
 class Severity(StrEnum):
     PAGE = "page"  # wakes a person
     TICKET = "ticket"
+
+
+def as_it_is(symptom: Symptom, severity: Severity) -> Symptom:
+    """What it has become: an incident keeps the symptom that it opened with, but mail that is only late wakes nobody, and what pages under
+    that name stays away altogether."""
+    late_no_more = symptom is Symptom.DELIVERY_LATE and severity is Severity.PAGE
+    return Symptom.DELIVERY_MISSING if late_no_more else symptom
 
 
 class ScopeKind(StrEnum):

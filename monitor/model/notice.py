@@ -37,6 +37,7 @@ class Notice:
     ended: Instant | None = None  # resolved
     incident_url: str = ""
     runbook_url: str = ""
+    again: bool = False  # still open after a silence: it has to be heard, though it may have been told before
     lines: tuple[tuple[str, str], ...] = ()  # what the text says, as (name, words) without the padding: for channels that lay it out
 
 

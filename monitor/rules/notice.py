@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from monitor.model.facts import Transition
-from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Layer, Opening, Phase, ScopeKind, Severity
+from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Layer, Opening, Phase, ScopeKind, Severity, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice
 from monitor.model.policy import Policy
@@ -19,20 +19,19 @@ from monitor.rules.diagnose.findings import FINDING_SYMPTOMS
 from monitor.rules.plain import plain
 from monitor.rules.reconcile import impact
 from monitor.rules.words import lapse
+from monitor.views.outbox import CAUSE_NAMED
 
 LONGEST = 1_024  # characters of title and text together
 LONGEST_TITLE = 200
 LONGEST_LINE = 240
 LONGEST_WORDS = 500  # of one line in Notice.lines, for channels that have the room
 LONGEST_NAME = 64  # of the environment, in a title
-LONGEST_ADVICE = 200
-LONGEST_NEXT = 320  # an advice and a command
+LONGEST_ADVICE, LONGEST_NEXT = 200, 320  # alone, and with a command
 LONGEST_KEY = 255
 LONGEST_LINK = 300  # a longer one stands beside the text only
 KEPT_FREE = 260  # for what broke, before a link to the incident or the dedup key gets room
 SHORTEST_CUT = 48  # a line that had to be cut keeps so much
-SHOWN = 4  # providers of a title
-SHOWN_CHANGES = 3
+SHOWN, SHOWN_CHANGES = 4, 3  # providers of a title, changes of a text
 POSSIBLE_CAUSE = "possible cause: "  # how the line of a diagnosis begins that names another incident
 BETTER_KNOWN = "nothing more fails than told before, but now it is known why"  # the note of a transition that tells only that
 
@@ -97,7 +96,7 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
     brand = "RESOLVED" if over else transition.severity.value.upper()
     mark = _mark(transition, over, after_silence)
     whom = _whom(transition)
-    about = f"{mark}{TITLES[transition.symptom]}{whom}"
+    about = f"{mark}{TITLES[as_it_is(transition.symptom, transition.severity)]}{whom}"
     span = lapse(max(0.0, transition.at.seconds_since(transition.since)))
     since = _clock(transition.since, transition.at)
     counted = f", counts of {_clock(transition.at)}" if after_silence and transition.tallies else ""  # what is told late was counted early
@@ -130,6 +129,7 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
         ended=transition.at if over else None,
         incident_url=incident_url,
         runbook_url=runbook_url,
+        again=after_silence,
         lines=_laid_out(lines, following, incident_url, runbook_url, dedup),
     )
 
@@ -240,12 +240,14 @@ def _counts(transition: Transition) -> list[tuple[str, int, int]]:
 
 def _broke(transition: Transition, span: str, after_silence: bool) -> list[tuple[str, str]]:
     diagnosis = transition.diagnosis
-    lines = [("Broke", diagnosis.summary if diagnosis else f"{TITLES[transition.symptom]}: {transition.scope}")]
+    title = TITLES[as_it_is(transition.symptom, transition.severity)]
+    lines = [("Broke", diagnosis.summary if diagnosis else f"{title}: {transition.scope}")]
     if now := _now(transition, after_silence):
         lines.append(("Now", now))
     good = f", last good {_clock(transition.last_good, transition.at)}" if transition.last_good else ""
     lines.append(("Since", f"{_clock(transition.since, transition.at)} ({span}){good}"))
-    lines.append(("Deploy", worded(transition.deploys[0]) if transition.deploys else "none in the two hours before"))
+    if transition.deploys or diagnosis:  # without a diagnosis nobody looked
+        lines.append(("Deploy", worded(transition.deploys[0]) if transition.deploys else "none in the two hours before"))
     shows = list(diagnosis.shows) if diagnosis else []
     if shows and shows[0].startswith(POSSIBLE_CAUSE):
         lines.append(("Cause", f"possible: {shows.pop(0).removeprefix(POSSIBLE_CAUSE)}"))
@@ -262,15 +264,17 @@ def _broke(transition: Transition, span: str, after_silence: bool) -> list[tuple
 
 
 def _now(transition: Transition, after_silence: bool) -> str:
-    said = [transition.note] if transition.note else []
+    worded_below = transition.phase is Phase.FLAPPING or (after_silence and transition.note == BETTER_KNOWN)
+    said = [transition.note] if transition.note and not worded_below else []
     if after_silence:
         counted = f"counts and evidence are of {transition.at.when:%Y-%m-%d %H:%M:%S}Z"
         said.insert(0, f"the silence is over, and it is still open; {counted}")
     match transition.phase:
         case Phase.OPENED if transition.episode > 1:
             said.insert(0, f"reopened within the hour, episode {transition.episode}")
-        case Phase.GROWN if transition.routes and transition.note != BETTER_KNOWN:
-            said.insert(0, f"more than told before: {len(transition.routes)} routes")
+        case Phase.GROWN if transition.routes and not transition.note.startswith((BETTER_KNOWN, CAUSE_NAMED, "goes on ")):
+            grown = "it has grown to" if after_silence else "more than told before:"  # in a silence it may never have been told
+            said.insert(0, f"{grown} {len(transition.routes)} routes")
         case Phase.FLAPPING:
             what = "it is" if transition.opening in (Opening.FINDING, Opening.DIFFERENCE) else "mail is"
             said.insert(0, f"opened {transition.episode} times: it stays open until {what} good for four times as long")

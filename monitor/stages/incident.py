@@ -105,7 +105,7 @@ class Incident:
         try:
             async with asyncio.timeout(IMPACT_WITHIN):
                 for index, fact in enumerate(weighed):
-                    if not _is_told(fact) or fact.parent is not None:
+                    if not _is_told(fact) or (fact.parent is not None and fact.phase is not Phase.OPENED):
                         continue
                     asked = (fact.since.utc, provider_of(fact.scope, policy))
                     if asked not in known:

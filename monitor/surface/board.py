@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.model.verdict import Verdict
 from monitor.rules.words import lapse
-from monitor.surface.headline import clock, named
+from monitor.surface.headline import clock, named, urgency
 from monitor.surface.matrix import WIDTH, cell, matrix_table, waiting
 from monitor.surface.report import COLOURS
 from monitor.surface.story import COLOURS as GRAVITY
@@ -141,7 +141,7 @@ def _blind(document: Document) -> Table:
 
 def _incidents(document: Document) -> Table:
     table = _table("id", "severity", "state", "since", "where", "what")
-    counts, rows = document["incidents"], document["incidents"]["list"]
+    counts, rows = document["incidents"], sorted(document["incidents"]["list"], key=urgency)
     for row in rows[:MOST_INCIDENTS]:
         style = GRAVITY[row["severity"] if row["state"] == "open" else row["state"]]
         what = f"{row['title']}: {row['summary']}" if row["summary"] else row["title"]

@@ -51,6 +51,13 @@ def headline(document: Document) -> dict[str, object]:
     return {"word": WORDS[mood], "text": text, "severity": mood.value}
 
 
+def urgency(row: Document) -> tuple[bool, ...]:
+    """The order of incidents in every view: what pages, what is no part of another one, what waits for somebody; else as they come, the
+    newest first."""
+    held = bool(row["acknowledged_by"] or row["silenced_until"])
+    return row["state"] != "open", row["severity"] != "page", bool(row["parent"]), held
+
+
 def _said(document: Document) -> tuple[Mood, str]:
     found, dark = document["incidents"], _dark(document)
     if found["pages"]:
@@ -73,9 +80,9 @@ def _said(document: Document) -> tuple[Mood, str]:
 
 
 def _broken(document: Document, severity: str, number: int) -> str:
-    """How many, and the first: what is no part of another one, then what waits for somebody, then the newest."""
+    """How many, and the most urgent."""
     rows = [row for row in document["incidents"]["list"] if row["state"] == "open" and row["severity"] == severity]
-    first = min(rows, key=lambda row: (bool(row["parent"]), bool(row["acknowledged_by"] or row["silenced_until"])))
+    first = min(rows, key=urgency)
     counted = f"1 incident {severity}s" if severity == "page" and number == 1 else f"{number} incidents page"
     if severity == "ticket":
         counted = f"{number} {'incident' if number == 1 else 'incidents'} for the working day"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from monitor.desk import Desk
 from monitor.model.facts import DeployMarked, NotifyFailed, Transition
-from monitor.model.incident import DeployCandidate, Diagnosis, Phase
+from monitor.model.incident import DeployCandidate, Diagnosis, Phase, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.ledger import Impact
 from monitor.model.notice import Call
@@ -73,7 +73,7 @@ def incident_row(desk: Desk, state: IncidentState, now: Instant) -> Row:
         "severity": last.severity.value,
         "symptom": last.symptom.value,
         "scope": plain(str(last.scope)),
-        "title": TITLES[last.symptom],
+        "title": TITLES[as_it_is(last.symptom, last.severity)],
         "summary": plain(diagnosis.summary) if diagnosis else "",
         "since": last.since.iso(),
         "opened_at": state.opened.at.iso() if state.opened else None,

@@ -11,7 +11,8 @@ from monitor.model.instant import Instant
 from monitor.rules.incident import Layout
 from monitor.rules.incident.silences import cover, covers
 from monitor.rules.plain import plain
-from monitor.views.incidents import SilenceState
+from monitor.views.incidents import IncidentState, SilenceState
+from monitor.views.outbox import Item
 
 Row = dict[str, object]
 MOST_COVERED = 20  # incidents that one row names
@@ -52,10 +53,26 @@ def pending(desk: Desk, now: Instant) -> list[SilenceState]:
 
 def still_silent(desk: Desk, silence: SilenceState, now: Instant) -> list[IncidentId]:
     """The open incidents that it covered when it ended, of which nobody is told nevertheless: another silence, or a person, wants so."""
-    incidents, layout = desk.world.incidents, Layout.of(desk.policy)
-    meant = [state for state in incidents.open() if covers(layout, silence.fact, state.last)]
-    quiet = [state for state in meant if state.is_silent(now) or cover(incidents, layout, state.last, now).until > now.utc]
-    return [state.id for state in quiet][:MOST_COVERED]
+    return [state.id for state in _meant(desk, silence) if _is_quiet(desk, state, now)][:MOST_COVERED]
+
+
+def in_hand(desk: Desk, silence: SilenceState, now: Instant) -> list[IncidentId]:
+    """The others that it covered when it ended, of which nobody is told because whoever has acknowledged them knows of them."""
+    there = [state for state in _meant(desk, silence) if state.acknowledged and not _is_quiet(desk, state, now)]
+    return [state.id for state in there if not any(_is_owed(item) for item in desk.world.outbox.of(state.id))][:MOST_COVERED]
+
+
+def _meant(desk: Desk, silence: SilenceState) -> list[IncidentState]:
+    layout = Layout.of(desk.policy)
+    return [state for state in desk.world.incidents.open() if covers(layout, silence.fact, state.last)]
+
+
+def _is_quiet(desk: Desk, state: IncidentState, now: Instant) -> bool:
+    return state.is_silent(now) or cover(desk.world.incidents, Layout.of(desk.policy), state.last, now).until > now.utc
+
+
+def _is_owed(item: Item) -> bool:
+    return item.fires and not item.superseded and not item.taken
 
 
 def _row(desk: Desk, layout: Layout, silence: SilenceState, now: Instant) -> Row:

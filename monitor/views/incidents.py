@@ -185,7 +185,7 @@ class Incidents:
             number = fact.incident.rpartition("-")[2]
             self.number = max(self.number, int(number) if number.isdecimal() else 0)
         state.last, state.last_seq, state.parent = fact, seq, fact.parent
-        if fact.diagnosis is not None or fact.phase is Phase.OPENED:
+        if (fact.diagnosis is not None and fact.note != CAUSE_NAMED) or fact.phase is Phase.OPENED:
             state.explained = fact
         if fact.phase in FIRING:
             state.quiet_until, state.quiet_why = fact.silent_until, state.quiet_why if fact.silent_until else ""

@@ -7,7 +7,7 @@ up (NotifyFailed without another try). Which channels a promise is for is the po
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor.model.facts import Acknowledged, Entry, Notified, NotifyFailed, Silenced, Transition
 from monitor.model.incident import IncidentId, Phase, Severity
@@ -152,6 +152,7 @@ class Outbox:
                 standing.number, standing.heard, standing.shown = 0, [], {}
             standing.episode, standing.acknowledged, standing.severity = fact.episode, False, Severity.TICKET
             standing.widths, standing.planned = [], ""
+        fact = _grounded(fact, standing.current)
         standing.is_open, standing.current, standing.planned_until = True, fact, fact.silent_until
         held = self._held(fact.incident, fact.at)
         rises = fact.severity is Severity.PAGE and standing.severity is Severity.TICKET
@@ -168,6 +169,8 @@ class Outbox:
             self._hold(seq, fact, standing, fact.at)
         else:
             _supersede(held)  # it has grown beyond what was silenced
+            if fact.phase is Phase.FLAPPING:
+                _supersede(self._untaken(fact))
             self._promise(Item(fact, seq, fact.at), standing)
 
     def _silenced(self, seq: int, fact: Silenced) -> None:
@@ -215,6 +218,11 @@ class Outbox:
     def _held(self, incident: IncidentId, now: Instant) -> list[Item]:
         return [item for item in self.of(incident) if item.held and not item.superseded and not item.is_due(now)]
 
+    def _untaken(self, fact: Transition) -> list[Item]:
+        """The opening of this episode, which no channel has taken yet: one notice says both."""
+        mine = [item for item in self.of(fact.incident) if item.episode == fact.episode]
+        return [item for item in mine if item.transition.phase is Phase.OPENED and not item.taken]
+
     def _promise(self, item: Item, standing: Standing) -> None:
         standing.number += 1
         item.number = standing.number
@@ -252,6 +260,21 @@ class Outbox:
 def _supersede(items: Iterable[Item]) -> None:
     for item in items:
         item.superseded = True
+
+
+def _grounded(fact: Transition, before: Transition | None) -> Transition:
+    """A step of the same episode that has no grounds of its own stands on those before it."""
+    if fact.diagnosis is not None or before is None or before.diagnosis is None or before.episode != fact.episode:
+        return fact
+    return replace(
+        fact,
+        last_good=before.last_good,
+        tallies=before.tallies,
+        diagnosis=before.diagnosis,
+        deploys=before.deploys,
+        impact=fact.impact or before.impact,
+        opening=fact.opening or before.opening,
+    )
 
 
 def _widths(fact: Transition) -> list[str]:

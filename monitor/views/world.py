@@ -18,6 +18,7 @@ from monitor.model.facts import (
     Paused,
     ProbePlanned,
     Refused,
+    Reloaded,
     Resumed,
     Scanned,
     Sighted,
@@ -45,6 +46,7 @@ from monitor.views.tripwires import Tripwires
 from monitor.views.zones import Zones
 
 MAX_JUMPS = 50
+MAX_RECONFIGURED = 5
 MAX_LEFTOVERS = 20_000
 
 
@@ -86,6 +88,14 @@ class Leftover:
 
 
 @dataclass(slots=True)
+class Reconfigured:
+    """Another configuration of ours came into force. `changes`: in plain words; none where it changed while no process ran."""
+
+    at: Instant
+    changes: tuple[str, ...]
+
+
+@dataclass(slots=True)
 class World:
     """`seq` is the last fact folded: the place from which a restart reads on."""
 
@@ -99,6 +109,8 @@ class World:
     paused: Paused | None = None
     started: Started | None = None
     jumps: list[ClockJumped] = field(default_factory=list)
+    policy_hash: str = ""  # of the configuration in force
+    reconfigured: list[Reconfigured] = field(default_factory=list)  # the latest ones
     incidents: Incidents = field(default_factory=Incidents)
     outbox: Outbox = field(default_factory=Outbox)
     evidence: Evidence = field(default_factory=Evidence)
@@ -162,8 +174,8 @@ class World:
                 self.paused = fact
             case Resumed():
                 self.paused = None
-            case Started() as fact:
-                self.started = fact
+            case Started() | Reloaded() as fact:
+                self._in_force(fact)
             case ClockJumped() as fact:
                 self.jumps = [*self.jumps[1 - MAX_JUMPS :], fact]
             case _:
@@ -199,6 +211,17 @@ class World:
             case Withdrawn():
                 self._forget(fact.probe)
         state.outcome_seq = seq
+
+    def _in_force(self, fact: Started | Reloaded) -> None:
+        changes: tuple[str, ...] = ()
+        match fact:
+            case Started():
+                self.started = fact
+            case Reloaded():
+                changes = fact.changes
+        if changes or self.policy_hash not in ("", fact.policy_hash):
+            self.reconfigured = [*self.reconfigured[1 - MAX_RECONFIGURED :], Reconfigured(fact.at, changes)]
+        self.policy_hash = fact.policy_hash
 
     def _sighted(self, seq: int, fact: Sighted) -> None:
         if state := self.probes.get(fact.probe):

@@ -153,7 +153,7 @@ def test_check_config_says_who_is_told(mailcanary: Callable[..., Outcome], confi
     routes = [tickets, {"symptoms": ["dns"], "channels": ["pager", "chat"]}]
     tree["notify"] |= {"pages": ["pager"], "tickets": [], "fallback": ["chat"], "routes": routes}
     file.write_text(json.dumps(tree))
-    assert mailcanary("check-config", "-c", file).out.splitlines()[1:] == [
+    assert mailcanary("check-config", "-c", file).out.splitlines()[:-1] == [
         "told of tickets of dns, auth_spf at domain: chat",
         "told of pages and tickets of dns: pager, chat",
         "told of other pages: pager",

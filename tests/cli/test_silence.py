@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.model.facts import Silenced, SilenceEnded, SilencePlanned
-from monitor.model.incident import IncidentId, Scope, ScopeKind, SilenceId
+from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, SilenceId
 from monitor.model.verdict import Symptom
 from tests.cli.conftest import Outcome, free_port
 from tests.cli.daemons import SECRETS, Served, served
@@ -65,6 +65,40 @@ def test_the_end_of_a_planned_silence_leaves_what_a_person_silenced_alone(silenc
     alone = ("incident", "silence", "1", "--for", "1h", "--reason", "known", "--by", "ana", "--server", daemon.url)
     assert silence(*ALL).code == mailcanary(*alone).code == 0
     assert silence("end", "1").out.endswith("told now, but not INC-1: silenced otherwise\n")
+
+
+def test_who_has_it_in_hand_is_not_told_at_the_end(silence: Command, mailcanary: Command, daemon: Served) -> None:
+    third = IncidentId("INC-3")
+    daemon.happen(so.opened(daemon.now), so.opened(daemon.now, IncidentId("INC-2")), so.opened(daemon.now, third))
+    daemon.happen(so.notified(daemon.now, 3, incident=third))
+    assert silence(*ALL).code == 0
+    quiet = {"silent_until": daemon.now.utc + 7_200, "note": "SIL-1"}
+    daemon.happen(*(so.transition(daemon.now, Phase.SILENCED, IncidentId(name), **quiet) for name in ("INC-1", "INC-2")))
+    assert mailcanary("incident", "ack", "1", "--by", "ana", "--server", daemon.url).code == 0
+    assert silence("end", "1").out.endswith(" is told now, but not INC-1: acknowledged\n")
+
+
+def test_who_acknowledged_before_anybody_was_told_is_told_at_the_end(silence: Command, mailcanary: Command, daemon: Served) -> None:
+    daemon.happen(so.opened(daemon.now))
+    assert mailcanary("incident", "ack", "1", "--by", "ana", "--server", daemon.url).code == 0
+    assert silence(*ALL).code == 0
+    daemon.happen(so.transition(daemon.now, Phase.SILENCED, silent_until=daemon.now.utc + 7_200, note="SIL-1"))
+    assert silence("end", "1").out.endswith(" is told now\n")
+
+
+def test_a_window_that_never_begins(silence: Command, daemon: Served) -> None:
+    daemon.happen(so.opened(daemon.now))
+    assert silence(*ALL, "--from", daemon.now.plus(3_600).iso()).code == 0
+    assert silence("end", "1").out == "SIL-1 is over; it never begins\n"
+
+
+def test_an_incident_that_a_planned_silence_covers_is_not_heard_of(mailcanary: Command, daemon: Served) -> None:
+    daemon.happen(so.opened(daemon.now))
+    to = ("--server", daemon.url, "--by", "ana")
+    assert mailcanary("incident", "silence", "1", "--for", "1h", "--reason", "known", *to).code == 0
+    daemon.happen(so.transition(daemon.now, Phase.SILENCED, silent_until=daemon.now.utc + 7_200, note="SIL-1"))
+    outcome = mailcanary("incident", "unsilence", "1", *to)
+    assert (outcome.code, outcome.out) == (0, "INC-1 is not silenced by itself any more, but nobody is told: silenced by SIL-1\n")
 
 
 def test_a_window_ahead_and_json(silence: Command, daemon: Served) -> None:

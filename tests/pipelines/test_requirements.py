@@ -58,7 +58,8 @@ from tests.stages.virtual import VirtualClock
 QUICK = BUILT_IN["quick"]
 RULES = {
     rule["alert"]: rule
-    for group in yaml.safe_load((ROOT / "config" / "prometheus" / "alerts.rules.yaml").read_text())["groups"]
+    for name in ("alerts.rules.yaml", "symptoms.rules.yaml")
+    for group in yaml.safe_load((ROOT / "config" / "prometheus" / name).read_text())["groups"]
     for rule in group["rules"]
     if "alert" in rule
 }

@@ -187,6 +187,32 @@ async def test_a_lost_connection_is_said_and_found_again(tab: Tab, site: Site) -
     line.cut()
 
 
+async def test_a_page_that_cannot_be_fetched_is_not_live_though_news_comes(tab: Tab, site: Site) -> None:
+    """The clock of the page is put on, so that nobody waits."""
+    await scene(site, "healthy")
+    await tab.go(url(site))
+    await tab.run(
+        "window.ahead = 0; window.clock = Date.now; Date.now = () => window.clock() + window.ahead; window.taken = window.fetch;"
+        "window.fetch = async () => new Response('', { status: 500 }); window.ahead = 30000; 0"
+    )
+    await site.happen(so.opened(site.clock.now()))
+    await tab.until("document.querySelector('#contact').innerText.startsWith('The monitor answers, but')", "that the page is frozen")
+    said = await tab.run("document.querySelector('#contact').innerText")
+    assert re.fullmatch(
+        r"The monitor answers, but not with this page for \d+ s\. What you see is as of \d\d:\d\d:\d\d UTC and gets older\.", said
+    )
+    assert await tab.run("document.documentElement.classList.contains('lost') && !document.querySelector('#contact').hidden")
+    await tab.run("window.fetch = window.taken; window.ahead += 30000; 0")
+    await tab.until("document.querySelector('#INC-1') && !document.documentElement.classList.contains('lost')", "that it is live again")
+    assert await tab.run("document.querySelector('#contact').hidden") is True
+    await tab.run("window.failed = 0; window.fetch = async () => { window.failed += 1; return new Response('', { status: 500 }); }; 0")
+    await site.happen(so.resolved(site.clock.now()))
+    await tab.until("window.failed === 1")
+    await tab.run("window.ahead += 5000; 0")
+    await tab.until("window.failed === 2")
+    assert await tab.run("document.querySelector('#contact').hidden") is True, "what was fetched a moment ago is not old"
+
+
 async def test_ages_go_on_where_nothing_comes(tab: Tab, site: Site) -> None:
     await scene(site, "healthy")
     await tab.go(url(site))

@@ -25,6 +25,7 @@ from monitor.model.facts import (
     Judged,
     Looked,
     Refused,
+    Reloaded,
     Started,
     SubmitError,
     SubmitFault,
@@ -38,6 +39,7 @@ from monitor.model.policy import Policy
 from monitor.model.probe import MailboxName, PathName, ProbeId, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason, Symptom
+from monitor.rules.deploys import candidates
 from monitor.rules.diagnose import LONGEST, MAX_AGAINST, MAX_CHANGED, MAX_SAID, MAX_SHOWS, diagnose
 from monitor.rules.diagnose.replies import agreed, points_at
 from monitor.views.world import World
@@ -271,8 +273,20 @@ CASES = (
     Case("parked, and only one path probed", S.MISROUTED, L.APPLICATION, lambda s: s.each(APP, GMAIL, parked, R.MISROUTED)),
     Case("parked by what all share", S.MISROUTED, L.RELAY, all_fail(parked, R.MISROUTED)),
     Case("forwarded by one mailbox", S.MISROUTED, L.MAILBOX, one_mailbox(R.MISROUTED)),
-    Case("wrong content of the application", S.CONTENT_WRONG, L.APPLICATION, app_fails(R.ALTERED)),
-    Case("rewritten for everybody", S.CONTENT_WRONG, L.RELAY, all_fail(R.ALTERED)),
+    Case(
+        "wrong content of the application",
+        S.CONTENT_WRONG,
+        L.APPLICATION,
+        app_fails(R.ALTERED),
+        step="compare the template and amount that app renders",
+    ),
+    Case(
+        "rewritten for everybody",
+        S.CONTENT_WRONG,
+        L.RELAY,
+        all_fail(R.ALTERED),
+        step="compare the template and amount that app, bare-smtp renders",
+    ),
     Case("rewritten at one provider", S.CONTENT_WRONG, L.PROVIDER, one_provider(R.ALTERED), shows=("app wrong: gmail 4/4",)),
     Case(
         "missing mail says nothing about content",
@@ -290,9 +304,22 @@ CASES = (
         lambda s: s.each(APP, BOXES, R.ALTERED).each(BARE, BOXES, accepted, R.LATE),
         shows=("bare-smtp right: gmail 4/4, outlook 4/4, web 4/4",),
     ),
-    Case("spam everywhere", S.SPAM_PLACEMENT, L.RELAY, all_fail(R.SPAM)),
-    Case("spam for the application's mail", S.SPAM_PLACEMENT, L.APPLICATION, app_fails(R.SPAM)),
-    Case("spam at one provider", S.SPAM_PLACEMENT, L.PROVIDER, one_provider(R.SPAM)),
+    Case(
+        "spam everywhere",
+        S.SPAM_PLACEMENT,
+        L.RELAY,
+        all_fail(R.SPAM),
+        step="mailcanary audit shop.test; then the template and links of app",
+    ),
+    Case("spam for the application's mail", S.SPAM_PLACEMENT, L.APPLICATION, app_fails(R.SPAM), step="mailcanary audit shop.test; then"),
+    Case("spam at one provider", S.SPAM_PLACEMENT, L.PROVIDER, one_provider(R.SPAM), step="look at the status page of gmail"),
+    Case(
+        "misfiled for the application's mail",
+        S.MISFILED,
+        L.APPLICATION,
+        app_fails(R.MISFILED),
+        step="compare the template and headers of app",
+    ),
     Case("misfiled in one mailbox", S.MISFILED, L.MAILBOX, one_mailbox(R.MISFILED)),
     Case("unauthenticated everywhere", S.AUTH, L.AUTHENTICATION, all_fail(R.UNAUTHENTICATED), step="check SPF, the DKIM key record"),
     Case("unauthenticated application", S.AUTH, L.AUTHENTICATION, app_fails(R.UNAUTHENTICATED)),
@@ -595,14 +622,59 @@ class TestWhatChanged:
         app_fails(*MISSING)(scene)
         assert "roll back" not in scene.diagnosis(S.DELIVERY_MISSING).next_step
 
-    def test_our_own_configuration(self, make: Callable[..., Policy]) -> None:
-        scene = Scene(make())
-        plans = ((-600, APP, BOXES[0], "a"), (-500, APP, BOXES[1], "b"), (-400, BARE, BOXES[0], "c"), (-300, APP, BOXES[0], "d"),
-                 (-200, APP, BOXES[1], "e"), (-100, BARE, BOXES[0], "c"))  # fmt: skip
-        for seconds, path, mailbox, policy_hash in plans:  # each route has a hash of its own
-            plan = planned(seconds, ProbeId(f"{seconds:012d}"), Route(path, mailbox))
-            scene.tell(replace(plan, policy_hash=policy_hash))
-        assert scene.diagnosis(S.DELIVERY_MISSING).changed == ("11:55:00Z our configuration of app changed (it began 5m00s after)",)
+    @pytest.mark.parametrize(
+        ("started", "named"),
+        [
+            pytest.param(3, "checkout v512", id="a start after it began is not the best one"),
+            pytest.param(-100, "checkout v512", id="taken back after it began"),
+        ],
+    )
+    def test_next_names_the_deploy_that_stands_first(self, make: Callable[..., Policy], started: float, named: str) -> None:
+        scene = Scene(make()).tell(
+            DeployMarked(at(-200), "d-1", DeployPhase.FINISH, "checkout", "v512"),
+            DeployMarked(at(started), "d-2", DeployPhase.START, "search", "v9"),
+        )
+        if started < 0:
+            scene.tell(DeployMarked(at(100), "d-2", DeployPhase.ROLLBACK, "search", "v8"))
+        app_fails(*MISSING)(scene)
+        beside = candidates(scene.world.incidents.deploys, SINCE, at(-300), control_good=True)
+        found = diagnose(scene.world, scene.policy, EVERYWHERE, S.DELIVERY_MISSING, (), SINCE, NOW, beside)
+        assert found.next_step.startswith(f"roll back {named},")
+
+    @pytest.mark.parametrize(
+        ("service", "other", "named"),
+        [
+            ("checkout", "search", True),
+            pytest.param("search", "search", False, id="an older one of the same service"),
+            pytest.param("", "search", False, id="of no service: perhaps the same"),
+            pytest.param("checkout", "", False, id="what was rolled back named no service"),
+        ],
+    )
+    def test_taken_back_before_it_began(self, make: Callable[..., Policy], service: str, other: str, named: bool) -> None:
+        scene = Scene(make()).tell(
+            DeployMarked(at(-200), "d-1", DeployPhase.FINISH, service, "v512"),
+            DeployMarked(at(-100), "d-2", DeployPhase.FINISH, other, "v9"),
+            DeployMarked(at(-50), "d-2", DeployPhase.ROLLBACK, other, "v8"),
+        )
+        app_fails(*MISSING)(scene)
+        assert ("roll back checkout v512" in scene.diagnosis(S.DELIVERY_MISSING).next_step) is named
+        assert ("roll back" in scene.diagnosis(S.DELIVERY_MISSING).next_step) is named
+
+    def test_our_own_configuration_long_after(self, make: Callable[..., Policy]) -> None:
+        """The probes of then are forgotten; what the reload said is not."""
+        scene = Scene(make()).tell(
+            Started(at(-9000), "1.0", "a"),
+            Reloaded(at(-8000), "b", ("drain changed",)),
+            Reloaded(at(-300), "c", ("path app: url changed", "mailbox gmail-2 added", "heartbeat changed", "drain changed")),
+            Reloaded(at(-200), "c", ()),
+            Started(at(60), "1.0", "d"),
+        )
+        assert diagnose(scene.world, scene.policy, EVERYWHERE, S.DELIVERY_MISSING, (), SINCE, at(6000)).changed == (
+            "12:01:00Z this monitor started, version 1.0 (60.0 s after it began)",
+            "12:01:00Z our configuration changed with a restart (60.0 s after it began)",
+            "11:55:00Z our configuration changed: path app: url changed; mailbox gmail-2 added; heartbeat changed; and 1 more"
+            " (it began 5m00s after)",
+        )
 
 
 @pytest.mark.parametrize(
@@ -613,6 +685,13 @@ class TestWhatChanged:
         ("554 5.7.1 access denied", None),
         ("550-5.7.26 unauthenticated mail is not accepted", L.AUTHENTICATION),
         ("550 5.7.509 access denied, sending domain does not pass DMARC verification", L.AUTHENTICATION),
+        ("550 5.7.1 SPF=pass DKIM=pass; message rejected due to local policy", None),
+        ("550 5.7.1 DMARC passed, but the content filter failed it", None),
+        ("550 5.7.1 by local policy, not for SPF: message rejected", None),
+        ("550 5.7.1 SPF=pass DKIM=fail", L.AUTHENTICATION),
+        ("550 5.7.1 DKIM did not pass", L.AUTHENTICATION),
+        ("550 5.7.1 rejected by DMARC policy of shop.test", L.AUTHENTICATION),
+        ("550 not accepted, see 5.7.26.", L.AUTHENTICATION),
         ("550 5.7.25 no PTR", L.DNS),
         ("450 4.1.8 sender's domain does not exist", L.DNS),
         ("Host or domain name not found. Name service error for name=box.test type=MX", L.DNS),

@@ -30,6 +30,7 @@ from monitor.model.policy import Policy
 from monitor.model.probe import ProbeId, Route
 from monitor.model.submission import Reply
 from monitor.model.verdict import Reason, Verdict
+from monitor.rules.deploys import TOGETHER
 from monitor.rules.gate.request import AGAIN_AFTER, BEFORE, LATEST, GateAsk, GateRefused, Refusal, attempt, gate_id, selected
 from monitor.views.gates import MOST_ATTEMPTS, MOST_RUNNING
 from monitor.views.world import World
@@ -424,6 +425,26 @@ class TestBaseline:
     def test_before_the_deploy_began_and_not_long_before(self, t: float, counts: bool) -> None:
         desk = Desk().tell(marked(-60, DeployPhase.START)).probe(app("gmail-1"), t, Reason.PASS)
         assert self.of(desk) == (1 if counts else 0, 0)
+
+    @pytest.mark.parametrize(
+        ("t", "reason", "version", "expected"),
+        [
+            pytest.param(-61.0, Reason.MISSING, "", (2, 0), id="at about the same time, and nobody says which version it was"),
+            pytest.param(-60 - TOGETHER + 0.5, Reason.REJECTED, "", (2, 0), id="just as near"),
+            pytest.param(-60 - TOGETHER - 0.5, Reason.MISSING, "", (2, 2), id="clearly before"),
+            pytest.param(-61.0, Reason.MISSING, "v1", (2, 2), id="the version before served it"),
+            pytest.param(-61.0, Reason.PASS, "", (4, 0), id="good: it speaks for the time before, whichever it was"),
+        ],
+    )
+    def test_a_start_that_is_marked_a_moment_late(self, t: float, reason: Reason, version: str, expected: tuple[int, int]) -> None:
+        desk = Desk().tell(marked(-60, DeployPhase.START)).probe(app("gmail-1"), -300, Reason.PASS).probe(app("gmail-1"), -200, Reason.PASS)
+        for number in range(2):
+            desk.probe(app("gmail-1"), t + number / 10, reason, version)
+        assert self.of(desk) == expected
+
+    def test_what_no_version_serves_failed_before_it(self) -> None:
+        desk = Desk().tell(marked(-60, DeployPhase.START)).probe(bare("gmail-1"), -61, Reason.MISSING)
+        assert self.of(desk, bare("gmail-1")) == (0, 1)
 
     def test_nothing_is_known(self) -> None:
         assert self.of(Desk()) == (0, 0)

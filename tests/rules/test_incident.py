@@ -11,6 +11,7 @@ from monitor.model.channels import NotifyPolicy, WebhookChannel
 from monitor.model.facts import (
     Acknowledged,
     Deferred,
+    DeployMarked,
     ResolveAsked,
     SubmitError,
     SubmitFault,
@@ -20,10 +21,10 @@ from monitor.model.facts import (
     WatchRestored,
     Withheld,
 )
-from monitor.model.incident import EVERYWHERE, Opening, Phase, Scope, ScopeKind, Severity
+from monitor.model.incident import EVERYWHERE, DeployPhase, Link, Opening, Phase, Scope, ScopeKind, Severity
 from monitor.model.mail import BlindCause
 from monitor.model.notice import Call
-from monitor.model.policy import Role
+from monitor.model.policy import HttpPath, Role
 from monitor.model.probe import MailboxName, Purpose, Route
 from monitor.model.submission import Reply, Step
 from monitor.model.verdict import Reason, Symptom
@@ -35,6 +36,7 @@ from monitor.rules.notice import render
 from monitor.rules.notify import duties
 from tests.rules.incidents import M, Play, app, relay, rules
 from tests.stages.house import RELAY, seed
+from tests.stages.test_incident import APP
 
 P, SUSPECTED, GROWN, OPENED, CLEARED = Phase, Phase.SUSPECTED, Phase.GROWN, Phase.OPENED, Phase.CLEARED
 PATH = Scope(ScopeKind.PATH, RELAY)
@@ -1024,3 +1026,21 @@ class TestBounds:
         play.probe(relay(1), 300, Reason.SPAM)
         play.ask(302)
         assert play.wake is not None and play.wake <= 5
+
+
+def test_the_next_step_rolls_back_the_deploy_that_is_named_first() -> None:
+    http = HttpPath("https://shop.test/", "POST", {}, {}, (200,), None, None, None, False)
+    play = Play(replace(rules(), paths=rules().paths | {APP: replace(rules().paths[APP], via=http)}))
+    began = play.passes(0, times=2)
+    play.tell(
+        DeployMarked(play.at(began - 100), "d-1", DeployPhase.FINISH, "checkout", "v512"),
+        DeployMarked(play.at(began + 3), "d-2", DeployPhase.START, "search", "v9"),
+    )
+    for number in (1, 2, 3, 4, 5, 6):
+        play.probe(relay(number), began + 5)
+        play.probe(app(number), began if number == 1 else began + 5, Reason.MISSING)
+    play.ask(began + 10)
+    fact = play.opened()[-1]
+    assert [(found.service, found.link) for found in fact.deploys] == [("checkout", Link.BRACKETED), ("search", Link.NEAR)]
+    assert fact.diagnosis is not None
+    assert fact.diagnosis.next_step.startswith("roll back checkout v512,")

@@ -243,3 +243,29 @@ def test_a_ticket_that_is_part_of_a_ticket_speaks_for_itself_when_it_pages() -> 
     play.fails(2_700, Reason.MISSING)
     last = play.state(Symptom.DELIVERY_LATE)
     assert (last.severity, last.parent) == (Severity.PAGE, None)
+
+
+def test_what_is_told_after_a_silence_has_its_grounds_though_a_cause_was_named_in_it() -> None:
+    play = Post()
+    at = play.at(-60)
+    play.tell(SilencePlanned(at, SilenceId("SIL-1"), "ana", "work", at.utc, at.utc + 1860, (), (Symptom.AUTH,)))
+    play.fails(0)
+    play.twice(2 * M, WEAK)
+    for t in range(200, 600, 60):
+        play.ask(t)
+    held = next(item.transition for item in play.world.outbox.items.values() if item.held and not item.superseded)
+    assert held.note == CAUSE_NAMED and held.diagnosis is not None and held.tallies and held.cause is not None
+    text = render(held, play.policy, "k", Call.FIRE, after_silence=True).text
+    assert "mail of relay is not authenticated" in text and "Cause:" in text and "more than told before" not in text
+
+
+def test_a_part_is_told_when_its_whole_is_silenced_afterwards() -> None:
+    play = Post()
+    play.twice(0, result())
+    play.fails(2 * M)
+    assert play.state(Symptom.AUTH).parent is not None
+    at = play.at(200)
+    play.tell(SilencePlanned(at, SilenceId("SIL-1"), "ana", "keys", at.utc, at.utc + 8e4, (Scope(ScopeKind.DOMAIN, SHOP),)))
+    play.fails(900)
+    mail = play.state(Symptom.AUTH)
+    assert mail.parent is None and mail.incident in {fact.incident for fact in play.told()}

@@ -24,10 +24,12 @@ from monitor.model.facts import (
 )
 from monitor.model.incident import EVERYWHERE, THE_LEDGER, DeployPhase, IncidentId, Phase, Scope, ScopeKind, Severity, SilenceId, Tally
 from monitor.model.instant import Instant
+from monitor.model.notice import Call
 from monitor.model.probe import Route
 from monitor.model.verdict import Reason, Symptom
 from monitor.rules.incident.layout import Layout
 from monitor.rules.incident.silences import covers
+from monitor.rules.notice import render
 from monitor.rules.notify import duties, hushed, reminders
 from monitor.views.incidents import KEPT_OVER, MOST_SILENCES, Incidents
 from monitor.views.outbox import Outbox
@@ -559,3 +561,35 @@ def _check(play: Quiet, heard: list[tuple[float, IncidentId, str]]) -> None:
         now = play.at(t).utc
         active = [each.fact for each in play.world.incidents.silences.values() if each.is_active(now)]
         assert not any(covers(play.layout, planned, state.last) for planned in active), (t, incident, state.last)
+
+
+# --- what a silence does not hide -----------------------------------------------------------------------------------------
+
+
+def test_what_is_silent_speaks_for_no_other_symptom_of_the_same_fault() -> None:
+    play = Quiet()
+    play.plan(-60, -60, 7_200, symptoms=(Symptom.SMTP_REJECT,))
+    for t, reason in ((0, Reason.REJECTED), (300, Reason.REJECTED), (900, Reason.MISSING), (1_200, Reason.MISSING)):
+        for number in range(1, 7):
+            play.probe(relay(number), t + number, reason)
+            play.probe(app(number), t + number)
+        play.ask(t + 10)
+    assert [fact.parent for fact in play.opened()] == [None, None]
+    assert play.hear(1_211) == ["opened"]
+
+
+@pytest.mark.parametrize(("severity", "covered"), [(Severity.TICKET, True), (Severity.PAGE, False)])
+def test_a_silence_of_late_mail_does_not_cover_mail_that_stays_away(severity: Severity, covered: bool) -> None:
+    fact = replace(tallied(OPENED), symptom=Symptom.DELIVERY_LATE, severity=severity)
+    planned = SilencePlanned(fact.at, ONE, "ana", "work", NOON, NOON + 100, (), (Symptom.DELIVERY_LATE,))
+    assert covers(Layout.of(rules()), planned, fact) is covered
+    title = render(fact, rules(), "k", Call.FIRE).title
+    assert ("arriving late" in title) is covered and ("not arriving" in title) is not covered
+
+
+def test_opened_and_flapping_at_once_are_one_notice() -> None:
+    flapping = replace(NARROW, phase=P.FLAPPING)
+    outbox = Outbox()
+    for seq, fact in enumerate((NARROW, flapping), 1):
+        outbox.fold(Entry(seq, "", fact))
+    assert [item.seq for item in outbox.items.values() if not item.superseded] == [2]

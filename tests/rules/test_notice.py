@@ -92,7 +92,6 @@ Dedup:    mailcanary/prod/delivery_missing/path:app""",
 Broke:    Refund confirmations not arriving: path:app
 Now:      reopened within the hour, episode 2
 Since:    12:02:10Z (8m50s), last good 11:58:02Z
-Deploy:   none in the two hours before
 Impact:   gmail 75 % of probes; on real refunds: not measured
 Evidence: https://canary.shop.example/incidents/INC-42
 Next:     mailcanary incident show INC-42
@@ -108,7 +107,6 @@ Dedup:    mailcanary/prod/delivery_missing/path:app""",
 Broke:    Refund confirmations not taken for delivery: all
 Now:      more than told before: 2 routes
 Since:    12:02:10Z (8m50s)
-Deploy:   none in the two hours before
 Impact:   on real refunds: not measured
 Evidence: https://canary.shop.example/incidents/INC-42
 Next:     mailcanary incident show INC-42
@@ -124,7 +122,6 @@ Dedup:    mailcanary/prod/smtp_reject/all""",
 Broke:    Refund confirmations not taken for delivery: mailbox:gmail-1
 Now:      opened 3 times: it stays open until mail is good for four times as long
 Since:    12:02:10Z (8m50s)
-Deploy:   none in the two hours before
 Impact:   on real refunds: not measured
 Evidence: https://canary.shop.example/incidents/INC-42
 Next:     mailcanary incident show INC-42

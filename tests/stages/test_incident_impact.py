@@ -121,8 +121,8 @@ def test_customers_of_a_provider_are_counted_where_only_it_is_concerned(tmp_path
     assert provider_of(scope, two_paths(tmp_path, holding=True)) == provider
 
 
-def test_a_part_of_another_incident_is_not_weighed(tmp_path: Path) -> None:
-    """Nobody is told of it."""
+def test_what_a_part_of_another_incident_becomes_is_not_weighed(tmp_path: Path) -> None:
+    """Nobody is told of it. Its beginning is: whoever looks at it, or reads the report, sees what it meant."""
 
     @virtual
     async def run() -> None:
@@ -135,8 +135,9 @@ def test_a_part_of_another_incident_is_not_weighed(tmp_path: Path) -> None:
             (whole,) = told(house)
             step = replace(whole, phase=Phase.RECOVERING, impact=None)
             part = replace(whole, parent=whole.incident, impact=None)
-            weighed = await house.incident._weighed([part, step, replace(whole, impact=None)])
-            assert [fact.impact for fact in weighed] == [None, None, IMPACT]
+            grown = replace(part, phase=Phase.GROWN)
+            weighed = await house.incident._weighed([part, grown, step, replace(whole, impact=None)])
+            assert [fact.impact for fact in weighed] == [IMPACT, None, None, IMPACT]
 
     run()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from monitor.edge.entropy import SystemEntropy
 from monitor.model.instant import Instant
@@ -118,6 +120,17 @@ async def test_wrong_tokens_are_refused_slowed_down_and_not_repeated(tmp_path: P
             assert (await ask(site, "POST", "/login", headers={"Content-Type": kind}, data=b"token=\xff"))[0] == status, kind
 
 
+async def test_the_form_says_when_there_is_no_token_at_all(site: Site, tmp_path: Path) -> None:
+    said = "No token is configured"
+    assert said not in (await ask(site, "GET", "/"))[1]
+    none = premises.rules(tmp_path, host=AWAY)
+    none = replace(none, listen=replace(none.listen, tokens={}))
+    async with premises.served(none) as closed:
+        for method, path, more in (("GET", "/", {}), ("GET", "/login", {}), ("POST", "/login", {"data": {"token": "a guess"}})):
+            status, html = await ask(closed, method, path, **more)
+            assert status == 401 and said in html and "listen.tokens" in html, path
+
+
 async def test_on_loopback_there_is_nothing_to_log_in_to(tmp_path: Path) -> None:
     async with premises.served(premises.rules(tmp_path)) as site:
         assert (await ask(site, "GET", "/"))[0] == 200
@@ -175,6 +188,19 @@ def test_sessions_are_bounded_and_keep_no_secret() -> None:
     assert sessions.stands_for(others[0], "token", now) and not sessions.stands_for(others[0], "tokem", now)
     assert "token" not in repr(sessions).replace("_token", "") and others[0] not in repr(sessions)
     assert sessions.end(others[0]) and not sessions.end(others[0]) and not sessions.stands_for(others[0], "token", now)
+
+
+async def test_no_name_of_an_incident_is_the_name_of_the_overview(tmp_path: Path) -> None:
+    async with premises.served(premises.rules(tmp_path)) as site:
+        for _ in range(20):  # both within one second, for only so long a drawing is kept
+            second = int(site.clock.now().utc)
+            async with site.client.get("/") as overview:
+                assert overview.status == 200
+            async with site.client.get(URL("/incidents/%2F", encoded=True)) as nothing:
+                assert nothing.status == 404
+            if int(site.clock.now().utc) == second:
+                return
+        pytest.fail("no second was long enough")
 
 
 async def test_a_token_of_two_roles_opens_for_both(tmp_path: Path) -> None:

@@ -142,6 +142,16 @@ def test_too_many_are_counted(document: dict[str, Any]) -> None:
     assert f"and {60 - MOST_INCIDENTS} more" in drawn(many)
 
 
+def test_what_waits_for_somebody_is_not_cut_off_by_what_is_newer(document: dict[str, Any]) -> None:
+    page = document["incidents"]["list"][0]
+    tickets = [page | {"id": f"INC-{number}", "severity": "ticket"} for number in range(40, 17, -1)]
+    held = page | {"id": "INC-9", "acknowledged_by": "ann"}
+    many = document | {"incidents": document["incidents"] | {"open": 25, "suspected": 0, "list": [*tickets, held, page]}}
+    text = drawn(many)
+    assert text.index("\nINC-1 ") < text.index("\nINC-9 ") < text.index("\nINC-40 ")
+    assert f"and {25 - MOST_INCIDENTS} more" in text
+
+
 def test_news_is_what_happened_and_not_that_time_went_by(document: dict[str, Any]) -> None:
     later = json.loads(json.dumps(document))
     later["at"] = "2026-09-21T09:00:00.000Z"

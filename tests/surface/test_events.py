@@ -48,6 +48,11 @@ async def test_news_says_that_there_is_some_and_never_what(site: Site) -> None:
         assert await next_event(answer) == {"event": "news", "id": "2", "data": "2"}
 
 
+async def test_only_the_head_is_no_stream(site: Site) -> None:
+    async with asyncio.timeout(PATIENCE), site.client.head("/v1/events") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
 async def test_what_happens_within_one_pace_is_one_piece_of_news(site: Site) -> None:
     async with stream(site) as answer:
         await next_event(answer)

@@ -15,13 +15,25 @@ import jsonschema
 import pytest
 import yaml
 
-from monitor.model.facts import Acknowledged, Fact, GateDecided, GateRequested, Noted, Silenced
+from monitor.model.facts import (
+    Acknowledged,
+    Fact,
+    GateCancelled,
+    GateDecided,
+    GateOverridden,
+    GateRequested,
+    Noted,
+    Paused,
+    Resumed,
+    Silenced,
+)
 from monitor.model.gate import BUILT_IN, GATE_VERDICT, QUICK, Because, GateId
 from monitor.model.incident import Confidence, DeployPhase, IncidentId, Opening, Phase, Scope, ScopeKind, Severity, Tally
 from monitor.model.instant import Instant
 from monitor.model.verdict import Symptom
+from monitor.rules.gate.wording import cut
 from monitor.surface.incident_report import html, incident_report, markdown
-from monitor.surface.incident_report.phrases import DETECTED, length, nameless
+from monitor.surface.incident_report.phrases import DETECTED, People, length, nameless
 from monitor.surface.incident_report.status_page import FELT, component
 from tests.stages.house import House
 from tests.stages.test_incident import STAGES, opened, two_paths, week
@@ -169,7 +181,94 @@ def test_people_are_on_call(tmp_path: Path) -> None:
     ],
 )
 def test_nameless(text: str, names: set[str], shown: str) -> None:
-    assert nameless(text, names) == shown
+    assert nameless(text, People(frozenset(names))) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("checkout fails: gmail 6/8", "checkout fails: gmail 6/8"),
+        ("deploy finished: shop v2 by checkout (42.0 s before)", "deploy finished: shop v2 by on-call (42.0 s before)"),
+        ("deploy finished: shop v2 by checkout-ci maria", "deploy finished: shop v2 by on-call"),
+        ("deployed by checkouts, standby checkout", "deployed by checkouts, standby checkout"),
+        ("ana said: by checkout", "on-call said: by on-call"),
+        ("by ana lee: no", "by on-call: no"),
+    ],
+)
+def test_what_marked_a_deploy_is_taken_out_where_it_did_something(text: str, shown: str) -> None:
+    """A pipeline is called as what it deploys, which is a word of every text."""
+    assert nameless(text, People(frozenset({"ana"}), frozenset({"checkout", "checkout-ci maria", "ana lee"}))) == shown
+
+
+def test_a_pipeline_that_is_called_like_a_path(tmp_path: Path) -> None:
+    line = "deploy finished: checkout-api v512 by app"
+
+    def facts(at: Instant) -> Sequence[Fact]:
+        said = replace(so.DIAGNOSIS, changed=(line, "deploy finished: shop v1 by ana"))
+        marks = [so.deployed(at.plus(-161), name, by=name) for name in ("app", "deploy", "ana")]
+        return (*marks, so.opened(at, diagnosis=said), Noted(at.plus(5), so.INC, "cleo", "the app path is well again"))
+
+    report = made(tmp_path, facts)
+    assert report["diagnosis"]["shows"][0] == "app fails: gmail 6/8, outlook 2/2"
+    assert report["diagnosis"]["changed"] == ["deploy finished: checkout-api v512 by on-call", "deploy finished: shop v1 by on-call"]
+    assert "noted: the app path is well again" in [row["text"] for row in report["timeline"]]
+
+
+LONG = "zoe maria " + "of the night shift " * 3 + "zimmer"
+
+
+@pytest.mark.parametrize("name", ["zoe", LONG, "zoe: shift 2"])
+@pytest.mark.parametrize("later", [False, True])
+def test_nobody_is_named_by_a_gate(tmp_path: Path, name: str, later: bool) -> None:
+    """Also when another attempt was begun since, and submission goes on."""
+
+    def facts(at: Instant) -> Sequence[Fact]:
+        def asked(deploy: str, attempt: int = 1) -> Fact:
+            return GateRequested(at, GateId(f"gate-{deploy}"), deploy, attempt, BUILT_IN[QUICK], "ci", (deploy,), (), at, at.plus(900))
+
+        def ended(deploy: str, because: Because, reason: str) -> Fact:
+            return GateDecided(at.plus(50), GateId(f"gate-{deploy}"), deploy, 1, GATE_VERDICT[because], because, reason, (), ())
+
+        paused = f"submission is paused since 14:13:20Z by {cut(name, 40)}: the relay moves"
+        after = (asked("d-1", 2), Resumed(at.plus(60), name)) if later else ()
+        return (
+            so.opened(at),
+            Paused(at, name, f"{name} moves the relay"),
+            asked("d-1"),
+            GateCancelled(at.plus(50), GateId("gate-d-1"), name, f"{name} needs no answer"),
+            ended("d-1", Because.CANCELLED, f"cancelled by {name}: {name} needs no answer"),
+            asked("d-2"),
+            ended("d-2", Because.UNSUBMITTED, paused),
+            *after,
+            so.resolved(at.plus(100)),
+        )
+
+    report = made(tmp_path, facts)
+    assert {row["reason"].split(":")[0] for row in report["gates"]} >= {"cancelled by on-call"}
+    for text in (json.dumps(report), markdown(report), html(report)):
+        assert "zoe" not in text
+
+
+def test_who_overrode_or_paused_acted_and_who_cancelled_may_be_a_pipeline(tmp_path: Path) -> None:
+    def facts(at: Instant) -> Sequence[Fact]:
+        gate = GateId("gate-d-1")
+        return (
+            so.opened(at),
+            Paused(at, "paula", "the relay moves"),
+            GateRequested(at, gate, "d-1", 1, BUILT_IN[QUICK], "ci", ("d-1",), (), at, at.plus(900)),
+            GateCancelled(at.plus(5), gate, "app", "superseded"),
+            GateDecided(
+                at.plus(6), gate, "d-1", 1, GATE_VERDICT[Because.CANCELLED], Because.CANCELLED, "cancelled by app: superseded", (), ()
+            ),
+            GateOverridden(at.plus(7), gate, "olaf", "urgent", at.plus(900).utc),
+            Noted(at.plus(8), so.INC, "cleo", "paula and olaf agree, it was cancelled by app"),
+        )
+
+    report = made(tmp_path, facts)
+    (noted,) = [row["text"] for row in report["timeline"] if row["what"] == "noted"]
+    assert noted == "noted: on-call and on-call agree, it was cancelled by on-call"
+    assert report["diagnosis"]["shows"][0].startswith("app fails")
+    assert [row["reason"] for row in report["gates"]] == ["cancelled by on-call: superseded"]
 
 
 def hostile(words: str) -> Any:
@@ -298,6 +397,40 @@ def test_a_guess_is_not_identified(tmp_path: Path, confidence: Confidence | None
     assert ("identified" in statuses) is (confidence is not Confidence.LOW)
 
 
+@pytest.mark.parametrize(
+    ("acknowledged", "statuses"),
+    [
+        (4.0, ["investigating", "identified", "monitoring", "resolved"]),
+        (5.0, ["investigating", "identified", "monitoring", "resolved"]),
+        (6.0, ["investigating", "monitoring", "resolved"]),
+    ],
+)
+def test_updates_are_in_order(tmp_path: Path, acknowledged: float, statuses: list[str]) -> None:
+    """Who takes it in hand when it is over has identified nothing."""
+
+    def facts(at: Instant) -> Sequence[Fact]:
+        began = at.plus(-100)
+        later = [so.transition(at.plus(5), Phase.RECOVERING, since=began), Acknowledged(at.plus(acknowledged), so.INC, "ann")]
+        return (so.opened(at), *sorted(later, key=lambda fact: fact.at.utc), so.resolved(at.plus(9), since=began))
+
+    report = made(tmp_path, facts)
+    updates = report["status_page"]["updates"]
+    assert [update["status"] for update in updates] == statuses
+    assert [update["at"] for update in updates] == sorted(update["at"] for update in updates)
+    steps = {step["name"]: step for step in report["detection"]["steps"]}
+    assert steps["acknowledged"]["seconds_after_began"] == 100 + acknowledged
+    assert steps["recovering"]["seconds_after_previous"] == (5 - acknowledged if acknowledged <= 5 else None)
+
+
+def test_of_an_acknowledgement_after_the_end_nothing_is_published(tmp_path: Path) -> None:
+    """Somebody closed it: there was no recovery."""
+
+    def facts(at: Instant) -> Sequence[Fact]:
+        return (so.opened(at), so.resolved(at.plus(9)), Acknowledged(at.plus(20), so.INC, "ann"))
+
+    assert [update["status"] for update in made(tmp_path, facts)["status_page"]["updates"]] == ["investigating", "resolved"]
+
+
 ROWS = {"all": [{"bad": 9, "sent": 10}], "some": [{"bad": 3, "sent": 10}], "none": []}
 
 
@@ -314,7 +447,21 @@ ROWS = {"all": [{"bad": 9, "sent": 10}], "some": [{"bad": 3, "sent": 10}], "none
     ],
 )
 def test_component(symptom: Symptom, severity: Severity, probes: str, worst: str) -> None:
-    assert component(symptom, severity, ROWS[probes]) == worst
+    assert component(symptom, severity, ScopeKind.PATH, ROWS[probes]) == worst
+
+
+@pytest.mark.parametrize("kind", ScopeKind)
+def test_an_outage_of_a_part_is_partial(kind: ScopeKind) -> None:
+    worst = component(Symptom.DELIVERY_STALLED, Severity.PAGE, kind, ROWS["all"])
+    assert worst == ("major_outage" if kind in (ScopeKind.ALL, ScopeKind.PATH) else "partial_outage")
+
+
+def test_one_mailbox_is_no_major_outage(tmp_path: Path) -> None:
+    def facts(at: Instant) -> Sequence[Fact]:
+        lost = {"tallies": (Tally("relay", "gmail", 10, 10),), "symptom": Symptom.DELIVERY_MISSING}
+        return (so.opened(at, scope=Scope(ScopeKind.MAILBOX, "seed-1"), **lost),)
+
+    assert made(tmp_path, facts)["status_page"]["worst"] == "partial_outage"
 
 
 def test_of_what_customers_do_not_notice_nothing_is_published(tmp_path: Path) -> None:

@@ -198,6 +198,18 @@ async def test_what_waits_for_somebody_stands_first(troubled_desk: Desk) -> None
     assert html.index('<li id="INC-1"') < html.index('<li id="INC-2"'), "which is older, but no part of another and in nobody's hands"
 
 
+@pytest.mark.parametrize("quiet", ["acknowledged_by", "silenced_until", "parent"])
+async def test_nobody_has_it_only_where_somebody_ought_to(troubled_desk: Desk, quiet: str) -> None:
+    document, incident = told(troubled_desk), _story(troubled_desk, "INC-1")
+    assert "nobody has it yet" in read(overview(document)).text and "nobody has it yet" in read(story(incident)).text
+    value = {"acknowledged_by": "ann", "silenced_until": document["at"], "parent": "INC-7"}[quiet]
+    for row in (*document["incidents"]["list"], incident):
+        if row["id"] == "INC-1":
+            row[quiet] = value
+    assert "nobody has it yet" not in read(overview(document)).text
+    assert "nobody has it yet" not in read(story(incident)).text
+
+
 async def test_nothing_yet(tmp_path: Path) -> None:
     page = read(overview(told(desk_of(premises.rules(tmp_path)))))
     for words in ("STARTING", "no probe yet", "never", "No deploy was marked", "No domain", "No ledger", "nobody is told of anything"):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.edge.journal.codec import decode_view, encode
 from monitor.model.facts import (
     CleanedUp,
     ClockJumped,
@@ -15,6 +16,7 @@ from monitor.model.facts import (
     ForeignKind,
     Judged,
     Paused,
+    Reloaded,
     Resumed,
     Scanned,
     Started,
@@ -30,7 +32,7 @@ from monitor.model.verdict import Reason, Verdict
 from monitor.views.budget import utc_day
 from monitor.views.probes import MAX_SIGHTINGS
 from monitor.views.tripwires import Tripwires
-from monitor.views.world import MAX_JUMPS, World
+from monitor.views.world import MAX_JUMPS, MAX_RECONFIGURED, World
 from tests.views.life import HOLDING, OTHER, OWN, PATH, PROBE, ROUTE, Life, at, planned, sighted, submitted
 
 MIDNIGHT = 12 * 3600.0
@@ -304,3 +306,16 @@ class TestOtherFacts:
     def test_jumps_are_kept_in_order_and_bounded(self) -> None:
         world = fold(World(), *(ClockJumped(at(number), number) for number in range(MAX_JUMPS + 25)))
         assert [jump.seconds for jump in world.jumps] == list(range(25, MAX_JUMPS + 25))
+
+
+class TestConfiguration:
+    def test_what_changed_is_kept_bounded_and_survives_a_snapshot(self) -> None:
+        world = fold(World(), *(Reloaded(at(number), f"h{number}", (f"line {number}",)) for number in range(MAX_RECONFIGURED + 3)))
+        assert [found.changes for found in world.reconfigured] == [(f"line {number}",) for number in range(3, MAX_RECONFIGURED + 3)]
+        assert decode_view(encode(world), World) == world
+
+    def test_a_start_is_a_change_only_with_another_configuration(self) -> None:
+        world = fold(World(), Started(at(0), "1", "a"), Started(at(1), "2", "a"), Reloaded(at(2), "a", ()))
+        assert world.reconfigured == []
+        fold(world, Reloaded(at(3), "b", ("drain changed",)), Started(at(4), "2", "b"), Started(at(5), "2", "a"))
+        assert [found.at for found in world.reconfigured] == [at(3), at(5)]

@@ -89,9 +89,6 @@ class Apprise:
             raise NotSent(f"secret {ref} would send e-mail", mend, transient=False)
         return url
 
-    def _ended(self) -> None:
-        self._running -= 1
-
 
 class _Ended(BaseException):
     """Raised inside a thread that nobody waits for any more. No Exception: the library would take it for a failed attempt."""

@@ -1,15 +1,20 @@
 """PagerDuty, Events API v2: ports.Channel for alerts, ports.Annotator for deploys (change events, which notify nobody).
 
-One alert for the whole life of an incident, by its dedup key: what has grown is one more trigger of it, of which PagerDuty writes down that
-it came; after a resolve a trigger is another alert. A resolve without an open alert is dropped there.
+A trigger whose dedup key has an open alert is written down there and rings nobody: that is what becomes of what has only grown. So what
+must ring has a key of its own: a ticket that becomes a page, and what is still open after a silence. After a resolve a trigger is another
+alert. A resolve without an open alert is dropped there: the end of an incident goes to every key that may be open.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import html
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 
 from monitor.edge.channels.exchange import Answer, Exchange, NotSent, Place, TlsSource, outcome
 from monitor.edge.channels.layout import cut, fit, is_link, key_of, lines_of, utc
@@ -27,6 +32,10 @@ LONGEST_FIELD = 255  # of source, component, group and class
 LONGEST_DETAIL = 1_000  # with as many lines as a notice may have, far below the 512 KB of a body
 CLIENT = "mailcanary"
 GATE = "gate"  # the tag of what is no deploy
+PAGES = "/page"  # how the keys of pages go on
+LONGEST_STEM = 220  # characters of a key, with room for that
+KEPT = 500  # incidents whose keys are remembered
+KEPT_KEYS = 8  # of one incident; each silence that it outlives is one more
 OF_RULESETS = "R"  # how routing keys begin that take no change events
 
 _SEVERITIES = {Severity.PAGE: "critical", Severity.TICKET: "warning"}
@@ -66,12 +75,44 @@ class _Events:
 
 
 class Pagerduty(_Events):
+    def __init__(self, policy: PagerdutyChannel, secrets: Secrets, tls: TlsSource, clock: Clock) -> None:
+        super().__init__(policy, secrets, tls, clock)
+        self._rang: OrderedDict[str, list[str]] = OrderedDict()  # dedup key of the notice -> keys that may be open, the latest last
+
     async def tell(self, notice: Notice, deadline: float) -> Telling:
         try:
             key = self._exchange.secret(self._policy.routing_key)
         except NotSent as failure:
             return failure.outcome
-        return await self._enqueue(ENQUEUE, key, event(notice), deadline)
+        if notice.call is not Call.RESOLVE:
+            return await self._enqueue(ENQUEUE, key, event(notice, self._alert(notice)), deadline)
+        ends = [self._enqueue(ENQUEUE, key, event(notice, alert), deadline) for alert in self._open(notice)]
+        outcomes = await asyncio.gather(*ends)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, NotTold)]
+        if not refused:
+            self._rang.pop(key_of(notice), None)
+            return outcomes[0]
+        return next((outcome for outcome in refused if outcome.transient), refused[0])
+
+    def _alert(self, notice: Notice) -> str:
+        """Remembered before the answer: one that is lost may have been taken."""
+        alert = alert_of(notice)
+        if notice.call is Call.TEST:
+            return alert
+        known = self._rang.setdefault(key_of(notice), [])
+        self._rang.move_to_end(key_of(notice))
+        if len(self._rang) > KEPT:
+            self._rang.popitem(last=False)
+        same = [] if notice.again else [key for key in known if _is_page(key, notice) is (notice.severity is Severity.PAGE)]
+        alert = same[-1] if same else alert
+        known[:] = [*(key for key in known if key != alert), alert][-KEPT_KEYS:]
+        return alert
+
+    def _open(self, notice: Notice) -> list[str]:
+        """What this process has triggered, and what one before it may have: the plain ones, and the notice before this one."""
+        guessed = [alert_of(replace(notice, severity=severity, again=False)) for severity in Severity]
+        guessed += [f"{key}/after-{max(1, _number(notice) - 1)}" for key in guessed]
+        return list(dict.fromkeys([*self._rang.get(key_of(notice), ()), *guessed]))
 
 
 class PagerdutyChanges(_Events):
@@ -98,14 +139,14 @@ class PagerdutyChanges(_Events):
         return Drawn(0) if isinstance(told, Told) else told
 
 
-def event(notice: Notice) -> dict[str, object]:
+def event(notice: Notice, alert: str) -> dict[str, object]:
     """The event without its routing key. A resolve needs nothing but the alert that it closes."""
     if notice.call is Call.RESOLVE:
-        return {"event_action": "resolve", "dedup_key": key_of(notice)}
+        return {"event_action": "resolve", "dedup_key": alert}
     details = {cut(name, LONGEST_FIELD): cut(words, LONGEST_DETAIL) for name, words in lines_of(notice)}
     said: dict[str, object] = {
         "event_action": "trigger",
-        "dedup_key": key_of(notice),
+        "dedup_key": alert,
         "client": CLIENT,
         "payload": {
             "summary": cut(notice.title, LONGEST_SUMMARY),
@@ -126,6 +167,32 @@ def event(notice: Notice) -> dict[str, object]:
     if is_link(notice.incident_url):
         said["client_url"] = notice.incident_url
     return said
+
+
+def alert_of(notice: Notice) -> str:
+    """Its dedup key there. What is told after a silence is known by its number within the episode, which a retry keeps."""
+    if notice.call is Call.TEST:
+        return key_of(notice)
+    page = PAGES if notice.severity is Severity.PAGE else ""
+    return f"{_short(notice)}{page}{f'/after-{_number(notice)}' if notice.again else ''}"
+
+
+def _short(notice: Notice) -> str:
+    """With room for what follows."""
+    key = key_of(notice)
+    if len(key.encode("utf-16-le")) <= 2 * LONGEST_STEM:
+        return key
+    return f"{cut(key, LONGEST_STEM - 17)}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _is_page(alert: str, notice: Notice) -> bool:
+    return alert.removeprefix(_short(notice)).startswith(PAGES)
+
+
+def _number(notice: Notice) -> int:
+    """The number of the notice within its episode: the last part but one of the key (INC-12-1-3-1a2b3c4d)."""
+    parts = notice.key.rsplit("-", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 1
 
 
 def change(at: Instant, text: str, environment: str) -> dict[str, object]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from monitor.model.facts import DeployMarked
-from monitor.model.incident import Confidence, Diagnosis, Layer, Scope, ScopeKind
+from monitor.model.incident import Confidence, DeployCandidate, DeployPhase, Diagnosis, Layer, Scope, ScopeKind
 from monitor.model.instant import Instant
 from monitor.model.mail import BlindCause
 from monitor.model.policy import Policy
 from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
-from monitor.rules.deploys import rolled_back, stands_beside
+from monitor.rules.deploys import candidates, rolled_back
 from monitor.rules.diagnose import changes, confidence, findings, ledger, tripwires, zone
 from monitor.rules.diagnose.advice import named, next_step
 from monitor.rules.diagnose.changes import LONGEST, MAX_CHANGED, cut
@@ -57,11 +56,19 @@ _IN_DOUBT = ("whether it is ours nobody could tell: a lookup failed, a key is br
 
 
 def diagnose(
-    world: World, policy: Policy, scope: Scope, symptom: Symptom, routes: tuple[str, ...], since: Instant, now: Instant
+    world: World,
+    policy: Policy,
+    scope: Scope,
+    symptom: Symptom,
+    routes: tuple[str, ...],
+    since: Instant,
+    now: Instant,
+    beside: tuple[DeployCandidate, ...] | None = None,
 ) -> Diagnosis:
     """The diagnosis of what began at `since`; total and bounded: too little evidence is said, never raised.
 
     `routes` are those that the incident affects so far, by name; the probes since then are counted on all routes of the policy.
+    `beside`: the deploys that the notice names, the best first; None: those that are near.
     """
     if symptom in tripwires.SYMPTOMS:
         return _of_tripwire(world, scope, symptom, since, now)
@@ -89,13 +96,15 @@ def diagnose(
     else:
         sure, against = confidence.of_pattern(world, policy, pattern, finding)
     deploys = [marker for marker in world.incidents.deploys if changes.is_recent(marker.at, since, now)]
+    if beside is None:
+        beside = candidates(world.incidents.deploys, since, None, control_good=False, accepted=world.evidence.accepted(routes, since))
     return Diagnosis(
         layer=finding.layer,
         summary=cut(_summary(pattern, scope, symptom, finding, blind, sure)),
         shows=tuple(cut(line) for line in (*seen, *_shows(pattern, policy, symptom, blind)))[:MAX_SHOWS],
         said=_said(world, pattern, symptom, blind),
         changed=changes.worded(world, symptom, deploys, zone.domains_of(world, policy, pattern.failing), since, now),
-        next_step=cut(next_step(finding, symptom, pattern, policy, _nearest(world, deploys, routes, since), tuple(sorted(blind)))),
+        next_step=cut(next_step(finding, symptom, pattern, policy, _live(world, beside), tuple(sorted(blind)))),
         why=cut(finding.why),
         confidence=sure,
         against=_bounded(against),
@@ -211,12 +220,15 @@ def _said(world: World, pattern: Pattern, symptom: Symptom, blind: dict[MailboxN
     return tuple(dict.fromkeys(cut(word) for word in words if word))[:MAX_SAID]
 
 
-def _nearest(world: World, deploys: list[DeployMarked], routes: tuple[str, ...], since: Instant) -> DeployMarked | None:
-    """The latest marker that stands beside the beginning; None also where that deploy is undone meanwhile."""
-    accepted = world.evidence.accepted(routes, since)
-    before = [marker for marker in deploys if stands_beside(marker, since, accepted)]
-    nearest = max(before, key=lambda marker: marker.at.utc, default=None)
-    return nearest if nearest is None or rolled_back(nearest, deploys) is None else None
+def _live(world: World, beside: Iterable[DeployCandidate]) -> DeployCandidate | None:
+    """The best one that can be rolled back. Once one was undone, only one of another service: what ran before it is what runs again."""
+    undone: set[str] = set()
+    for candidate in beside:
+        if candidate.phase is DeployPhase.ROLLBACK or candidate.taken_back or rolled_back(candidate, world.incidents.deploys):
+            undone.add(candidate.service)
+        elif not undone or (candidate.service and not undone & {"", candidate.service}):
+            return candidate
+    return None
 
 
 def _bounded(lines: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.model.facts import DeployMarked
-from monitor.model.incident import DeployPhase, Layer
+from monitor.model.incident import DeployCandidate, Layer
 from monitor.model.policy import Policy, SmtpPath
 from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
@@ -14,9 +14,9 @@ from monitor.rules.diagnose.pattern import Pattern
 
 
 def next_step(
-    finding: Finding, symptom: Symptom, pattern: Pattern, policy: Policy, deploy: DeployMarked | None, blind: tuple[MailboxName, ...]
+    finding: Finding, symptom: Symptom, pattern: Pattern, policy: Policy, deploy: DeployCandidate | None, blind: tuple[MailboxName, ...]
 ) -> str:
-    """What to do first."""
+    """What to do first. `deploy`: the one to roll back, if any."""
     if symptom is Symptom.STRAY and finding.doubts:
         return "read the mail: is its refund in the ledger? Look for its Message-ID in the log of the shop's mail jobs; mailcanary audit"
     if symptom is Symptom.STRAY:
@@ -31,18 +31,25 @@ def next_step(
     paths = named(sorted({route.path for route in pattern.failing}), "the path")
     untried = sorted(set(policy.paths) - {seen.route.path for seen in pattern.observations})
     match finding.layer:
-        case Layer.APPLICATION if deploy is not None and deploy.phase is not DeployPhase.ROLLBACK:
+        case Layer.APPLICATION if deploy is not None:
             return f"roll back {deploy_name(deploy)}, then watch the next probes of {paths}"
+        case Layer.DNS | Layer.RELAY if symptom in (Symptom.AUTH, Symptom.SPAM_PLACEMENT) and finding.why:
+            return f"mailcanary audit {finding.domain or 'DOMAIN'}: it names the record to publish; then watch {paths}"
+        case Layer.APPLICATION | Layer.RELAY if symptom is Symptom.SPAM_PLACEMENT:
+            domain = next(iter(policy.sending_domains), "DOMAIN")
+            return f"mailcanary audit {domain}; then the template and links of {paths}; then our reputation at {providers}"
+        case Layer.APPLICATION | Layer.RELAY if symptom is Symptom.CONTENT_WRONG:
+            return f"compare the template and amount that {paths} renders with what came to {boxes}"
+        case Layer.APPLICATION | Layer.RELAY if symptom is Symptom.MISFILED:
+            return f"compare the template and headers of {paths} with those of mail that is in INBOX of {boxes}"
         case Layer.APPLICATION | Layer.RELAY if finding.other is not None and untried:
             return f"see whether {untried[0]} arrives (its verdicts stand in /v1/status): if it does not, the fault is in what they share"
         case Layer.APPLICATION:
             return f"read the application's log for a probe of {paths}: was its mail handed to the relay, to which recipient?"
         case Layer.RELAY:
             return f"read the queue and the log of {_relay(pattern, policy)} for mail to {providers} (Postfix: postqueue -p)"
-        case Layer.AUTHENTICATION if finding.why and deploy is not None and deploy.phase is not DeployPhase.ROLLBACK:
+        case Layer.AUTHENTICATION if finding.why and deploy is not None:
             return f"see what {deploy_name(deploy)} changed between composing and signing the mail of {paths}, or roll it back"
-        case Layer.DNS | Layer.RELAY if symptom in (Symptom.AUTH, Symptom.SPAM_PLACEMENT) and finding.why:
-            return f"mailcanary audit {finding.domain or 'DOMAIN'}: it names the record to publish; then watch {paths}"
         case Layer.AUTHENTICATION:
             domains = ", ".join(policy.sending_domains[:3]) or "the author domain"
             return f"check SPF, the DKIM key record and DMARC of {domains}, and that the relay still signs"
@@ -60,7 +67,7 @@ def next_step(
             return "read the log and /v1/status of the monitor on its host: disk, clock, load, network"
 
 
-def deploy_name(deploy: DeployMarked) -> str:
+def deploy_name(deploy: DeployMarked | DeployCandidate) -> str:
     return " ".join(part for part in (deploy.service, deploy.version or deploy.deploy) if part)
 
 

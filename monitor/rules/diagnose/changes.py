@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator
 from monitor.model.facts import DeployMarked
 from monitor.model.incident import DeployPhase
 from monitor.model.instant import Instant
-from monitor.model.probe import PathName, Route
 from monitor.model.verdict import Symptom
 from monitor.rules.deploys import NEAR
 from monitor.rules.diagnose import zone
@@ -17,6 +16,7 @@ from monitor.rules.words import lapse
 from monitor.views.world import World
 
 MAX_CHANGED = 6
+MAX_RECONFIGURED_LINES = 3  # of one change of our configuration
 LONGEST = 200  # characters of one line
 
 _DID = {DeployPhase.START: "deploy started", DeployPhase.FINISH: "deploy finished", DeployPhase.ROLLBACK: "rolled back"}
@@ -59,16 +59,11 @@ def _blind(world: World) -> list[Change]:
     return [(world.evidence.blind.get(name, fact.at), f"{name} blind: {fact.cause.value}") for name, fact in blind]
 
 
-def _configured(world: World) -> list[Change]:
-    """When the probes of a path began to be planned by another configuration than before, on the same route."""
-    latest: dict[Route, str] = {}
-    changed: dict[PathName, Instant] = {}
-    for state in sorted(world.probes.values(), key=lambda state: state.plan_seq):
-        plan = state.plan
-        if latest.get(plan.route, plan.policy_hash) != plan.policy_hash:
-            changed.setdefault(plan.route.path, plan.at)
-        latest[plan.route] = plan.policy_hash
-    return [(at, f"our configuration of {path} changed") for path, at in changed.items()]
+def _configured(world: World) -> Iterator[Change]:
+    for found in world.reconfigured:
+        rest = len(found.changes) - MAX_RECONFIGURED_LINES
+        lines = (*found.changes[:MAX_RECONFIGURED_LINES], *((f"and {rest} more",) if rest > 0 else ()))
+        yield found.at, plain(f"our configuration changed{': ' + '; '.join(lines) if lines else ' with a restart'}")
 
 
 def _silences(world: World, now: Instant) -> Iterator[Change]:

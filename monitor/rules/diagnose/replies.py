@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from monitor.model.incident import Layer
 
-_CODE = re.compile(r"(?<![\d.])[45]\.(\d{1,3}\.\d{1,3})(?![\d.])")
+_CODE = re.compile(r"(?<![\d.])[45]\.(\d{1,3}\.\d{1,3})(?!\d|\.\d)")  # one that ends a sentence is one too
 
 _MAILBOX = frozenset({"1.1", "1.6", "2.1", "2.2"})  # no such mailbox, moved, disabled, full
 _DNS = frozenset(
@@ -27,7 +27,8 @@ _AUTHENTICATION = frozenset({"7.5", "7.20", "7.21", "7.22", "7.23", "7.24", "7.2
 _PHRASES: tuple[tuple[re.Pattern[str], Layer], ...] = (
     (re.compile(r"\b(nxdomain|servfail|does not resolve|name or service not known|no address associated)\b", re.I), Layer.DNS),
     (re.compile(r"\b(host|domain|name|mx)( name| record)?s? (is |was |service )?(not found|unknown|lookup fail|error)", re.I), Layer.DNS),
-    (re.compile(r"\b(spf|dkim|dmarc)\b.{0,40}\b(fail|not pass|none|missing|policy|reject|invalid)", re.I), Layer.AUTHENTICATION),
+    (re.compile(r"\b(spf|dkim|dmarc)\b((?!\bpass).){0,40}\b(fail|not pass|none|missing|invalid)", re.I), Layer.AUTHENTICATION),
+    (re.compile(r"\b(spf|dkim|dmarc)( |=|: ?)(policy|reject)", re.I), Layer.AUTHENTICATION),
     (re.compile(r"\b(unauthenticated|not authenticated) (e-?mail|mail|message|sender|domain)", re.I), Layer.AUTHENTICATION),
 )
 

@@ -14,8 +14,8 @@ from monitor.model.gate import Arm, Baseline, GateId, GatePolicy, GateRoute, fau
 from monitor.model.incident import DeployPhase
 from monitor.model.instant import Instant
 from monitor.model.policy import CommandPath, HttpPath, PathPolicy, Policy, Role, SmtpPath
-from monitor.model.probe import Route
 from monitor.model.verdict import Verdict
+from monitor.rules.deploys import TOGETHER
 from monitor.rules.gate.arms import is_called
 from monitor.rules.gate.pace import whole
 from monitor.rules.gate.sequence import rule
@@ -247,13 +247,20 @@ def _baselines(
 ) -> tuple[Baseline, ...]:
     """As an earlier attempt saw it, for its probes have taken the place of what was before the deploy; of a new route, as it is known."""
     kept = {each.route: each for each in before.baseline} if before else {}
-    return tuple(kept.get(each.route) or _baseline(world, each.route, began, versions) for each in routes)
+    return tuple(kept.get(each.route) or _baseline(world, each, began, versions) for each in routes)
 
 
-def _baseline(world: World, route: Route, began: Instant, versions: Set[str]) -> Baseline:
-    """The latest decided trials before the deploy: also before somebody told us of it, so none that the version under test served."""
+def _baseline(world: World, of: GateRoute, began: Instant, versions: Set[str]) -> Baseline:
+    """The latest decided trials before the deploy: also before somebody told us of it, so none that the version under test served, and
+    none that it may have failed, for a start is marked a moment late."""
+    route = of.route
     ages = [(t, began.seconds_since(t.sent)) for t in world.evidence.trials(str(route)) if not is_called(t.version, versions)]
-    before = [(trial.sent, trial.reason.verdict) for trial, age in ages if 0 <= age <= BEFORE and trial.reason is not None]
+    known = [
+        (trial.sent, trial.reason.verdict, of.arm is Arm.CANARY and not trial.version and age <= TOGETHER)
+        for trial, age in ages
+        if 0 <= age <= BEFORE and trial.reason is not None
+    ]
+    before = [(sent, verdict) for sent, verdict, doubtful in known if verdict is not Verdict.FAIL or not doubtful]
     latest = [(sent, verdict) for sent, verdict in before if verdict in (Verdict.PASS, Verdict.FAIL)][-LATEST:]
     good = [sent for sent, verdict in latest if verdict is Verdict.PASS]
     bad = [sent for sent, verdict in latest if verdict is Verdict.FAIL]

@@ -261,7 +261,8 @@ def _same_fault(scene: Scene, found: Finding, family: Symptom, level: Severity) 
     for state in scene.incidents.open():
         named_otherwise = family_of(state.last.symptom) in _KEPT_OUT - {family} and state.parent is None
         loud_enough = state.last.severity is Severity.PAGE or level is Severity.TICKET
-        if named_otherwise and loud_enough and all(scene.layout.holds(state.last.scope, route) for route in found.routes):
+        speaks = named_otherwise and loud_enough and not causes.is_silent(scene, state)
+        if speaks and all(scene.layout.holds(state.last.scope, route) for route in found.routes):
             return state
     return None
 

@@ -61,7 +61,7 @@ def news(scene: Scene, state: IncidentState) -> Transition | None:
     told = diagnosis is not None and bool(diagnosis.why)
     if found.parent == state.id and not told and state.parent is None:
         return _named(telling.explained(scene, telling.step(scene, state, Phase.GROWN, BETTER_KNOWN)), found)
-    return replace(telling.step(scene, state, Phase.GROWN, CAUSE_NAMED), cause=found.id)
+    return _named(telling.explained(scene, telling.step(scene, state, Phase.GROWN, CAUSE_NAMED)), found)
 
 
 def candidate(scene: Scene, fact: Transition) -> IncidentState | None:
@@ -87,7 +87,7 @@ def whole(scene: Scene, fact: Transition, found: IncidentState | None) -> Incide
     if found is None:
         return None
     speaker = _root(scene, found)
-    if speaker.id == fact.incident or not _is_loud(speaker.last, fact.severity) or is_silent(scene, speaker):
+    if speaker.id == fact.incident or not is_loud(speaker.last, fact.severity) or is_silent(scene, speaker):
         return None
     return speaker if _is_all_of(scene, found.last, fact) and _says_so(scene, fact) else None
 
@@ -97,7 +97,7 @@ def speaks(scene: Scene, state: IncidentState, severity: Severity) -> bool:
     speaker = scene.incidents.known.get(state.parent) if state.parent is not None else None
     if speaker is None or speaker.last.symptom not in OF_MAIL:
         return False
-    return not speaker.is_open or _is_loud(speaker.last, severity)
+    return not speaker.is_open or is_loud(speaker.last, severity)
 
 
 def is_muffled(scene: Scene, state: IncidentState) -> bool:
@@ -127,7 +127,7 @@ def _of_domain(scene: Scene, fact: Transition) -> Transition:
     """Part of the mail's incident that was told before it."""
     for state in scene.incidents.open():
         mail = state.last
-        if mail.symptom not in OF_MAIL or mail.since.seconds_since(fact.since) > NEAR or not _is_loud(mail, fact.severity):
+        if mail.symptom not in OF_MAIL or mail.since.seconds_since(fact.since) > NEAR or not is_loud(mail, fact.severity):
             continue
         if _root(scene, state).id == state.id and not is_silent(scene, state) and _is_all_of(scene, fact, mail) and _says_so(scene, mail):
             return _part(fact, state)
@@ -166,7 +166,27 @@ def is_silent(scene: Scene, state: IncidentState) -> bool:
     return state.is_silent(scene.now) or state.quiet_until > scene.now.utc
 
 
-def _is_loud(whole: Transition, severity: Severity) -> bool:
+def is_left_alone(scene: Scene, state: IncidentState) -> bool:
+    """What it is a part of speaks for it no longer: it is over, or a silence that does not cover this one began there since. A person who
+    silences an incident means its parts too, but for mail and the domain that may be its cause."""
+    speaker = scene.incidents.known.get(state.parent) if state.parent is not None else None
+    if speaker is None or not speaker.is_open:
+        return state.parent is not None
+    both = {speaker.last.symptom, state.last.symptom}
+    alone = bool(both & OF_MAIL) and bool(both & OF_DOMAINS) and speaker.is_silent(scene.now)
+    return (alone or speaker.quiet_until > scene.now.utc) and not is_silent(scene, state)
+
+
+def goes_on(scene: Scene, state: IncidentState) -> str:
+    """Why it is told of again, beside or after what it was a part of."""
+    speaker = scene.incidents.known.get(state.parent) if state.parent is not None else None
+    if speaker is not None and speaker.is_open:
+        return f"goes on beside {speaker.id}, which is silenced"
+    return f"goes on after {state.parent}"
+
+
+def is_loud(whole: Transition, severity: Severity) -> bool:
+    """What wakes nobody hides nothing that would."""
     return whole.severity is Severity.PAGE or severity is Severity.TICKET
 
 

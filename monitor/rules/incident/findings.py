@@ -79,21 +79,17 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
 
 
 def outlives(scene: Scene, state: IncidentState) -> Transition | None:
-    """What it was a part of is over, and it is still bad: it is told of again."""
-    if state.parent is None or any(whole.id == state.parent for whole in scene.incidents.open()):
-        return None
-    if not _stands(scene, state):
+    """What it was a part of is over, or silent, and it is still bad: it is told of again."""
+    if state.parent is None or not causes.is_left_alone(scene, state) or not _stands(scene, state):
         return None
     whole = scene.incidents.known.get(state.parent)
-    if (
-        whole is not None
-        and whole.last.symptom is Symptom.DNS
-        and whole.last.by
-        and outage.is_mute(scene.world, state.last.scope.name, state.last.symptom)
-    ):
-        return telling.resolved(scene, state, whole.last.note, whole.last.by)
+    if whole is not None and whole.last.symptom is Symptom.DNS and outage.is_mute(scene.world, state.last.scope.name, state.last.symptom):
+        if whole.is_open:
+            return None  # the same name servers
+        if whole.last.by:
+            return telling.resolved(scene, state, whole.last.note, whole.last.by)
     alone = replace(state, last=replace(state.last, parent=None))
-    return _explained(scene, state, telling.step(scene, alone, Phase.GROWN, f"goes on after {state.parent}"))
+    return _explained(scene, state, telling.step(scene, alone, Phase.GROWN, causes.goes_on(scene, state)))
 
 
 # --- opening --------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from monitor.model.checks import CheckId, Gravity
 from monitor.model.facts import Transition
-from monitor.model.incident import EVERYWHERE, Layer, Phase, Scope, ScopeKind, Severity
+from monitor.model.incident import EVERYWHERE, Confidence, Layer, Phase, Scope, ScopeKind, Severity
 from monitor.model.verdict import Symptom
 from monitor.rules import diagnose
 from monitor.rules.diagnose.findings import FINDING_SYMPTOMS, MOST_KEYS, certain, standing
@@ -133,5 +133,7 @@ def worded(scene: Scene, fact: Transition, domains: Iterable[str]) -> Transition
         shows=tuple(line[: diagnose.LONGEST] for line in shows[: diagnose.MAX_SHOWS]),
         next_step=f"see what these zones have in common: their servers, their DNS provider, the way there; mailcanary audit {names[0]}",
         findings=tuple(keys[:MOST_KEYS]),
+        confidence=Confidence.HIGH,
+        against=(),
     )
     return replace(fact, diagnosis=told, tallies=(), last_good=None)

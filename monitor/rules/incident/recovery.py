@@ -34,7 +34,7 @@ def follow(scene: Scene, state: IncidentState) -> Transition | None:
         return telling.resolved(scene, state, "what it was about is no longer configured")
     if not state.flapping and _flaps(scene, state):
         note = f"opened {FLAPS} times within the hour: it stays open, and recovery takes {FLAP_SLOWER:.0f} times as long"
-        return telling.step(scene, state, Phase.FLAPPING, note)
+        return telling.explained(scene, telling.step(scene, state, Phase.FLAPPING, note))
     if ledger.is_about_ledger(state):
         return ledger.follow(scene, state) or tripwires.outlives(scene, state)
     if findings.is_about_zone(state):
@@ -59,8 +59,8 @@ def _changed(scene: Scene, state: IncidentState) -> Transition | None:
 
 
 def _outlives(scene: Scene, state: IncidentState) -> Transition | None:
-    """What it was a part of is over, and it is still bad: it becomes part of another one that holds it, or is told of again."""
-    if state.parent is None or any(whole.id == state.parent for whole in scene.incidents.open()):
+    """What it was a part of is over, or silent, and it is still bad: it becomes part of another one that holds it, or is told of again."""
+    if not causes.is_left_alone(scene, state):
         return None
     family, affected = family_of(state.last.symptom), _affected(scene, state)
     bad = [found for route in affected if (found := scene.adverse(route, family))]
@@ -70,13 +70,14 @@ def _outlives(scene: Scene, state: IncidentState) -> Transition | None:
     for other in scene.incidents.open():
         if other.id == state.id or other.parent is not None or family_of(other.last.symptom) is not family:
             continue
+        if causes.is_silent(scene, other) or not causes.is_loud(other.last, state.last.severity):
+            continue
         if other.last.scope.kind is ScopeKind.ALL or (affected and all(scene.layout.holds(other.last.scope, route) for route in affected)):
             return replace(telling.step(scene, state, Phase.GROWN, f"part of {other.id}"), parent=other.id)
     alone = replace(state.last, parent=None)
     if (speaker := causes.whole(scene, alone, causes.candidate(scene, alone))) is not None:
         return replace(telling.step(scene, state, Phase.GROWN, f"part of {speaker.id}"), parent=speaker.id)
-    note = f"goes on after {state.parent}"
-    return telling.grown(scene, replace(state, last=alone), bad, state.last.severity, note)
+    return telling.grown(scene, replace(state, last=alone), bad, state.last.severity, causes.goes_on(scene, state))
 
 
 def patience(scene: Scene, state: IncidentState) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from monitor.model.facts import SilencePlanned, Transition
-from monitor.model.incident import Phase, Scope, ScopeKind
+from monitor.model.incident import Phase, Scope, ScopeKind, as_it_is
 from monitor.model.instant import Instant
 from monitor.rules.incident import telling
 from monitor.rules.incident.layout import Layout
@@ -36,7 +36,7 @@ OPEN = Cover()
 
 def covers(layout: Layout, planned: SilencePlanned, fact: Transition) -> bool:
     """What the silence names is all of it: one of its scopes holds the whole incident, and its symptom is meant."""
-    if planned.symptoms and fact.symptom not in planned.symptoms:
+    if planned.symptoms and as_it_is(fact.symptom, fact.severity) not in planned.symptoms:
         return False
     return not planned.scopes or any(_within(layout, scope, fact) for scope in planned.scopes)
 

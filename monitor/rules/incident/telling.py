@@ -125,13 +125,14 @@ def explained(scene: Scene, fact: Transition) -> Transition:
     affected = [route for name in fact.routes if (route := scene.layout.routes.get(name))]
     last_good = _last_good(scene, within, fact.since)
     accepted = scene.world.evidence.accepted(fact.routes, fact.since)
-    diagnosis = diagnose.diagnose(scene.world, scene.policy, fact.scope, fact.symptom, fact.routes, fact.since, scene.now)
+    beside = deploys.candidates(scene.incidents.deploys, fact.since, last_good, _control_good(scene, affected, fact), accepted)
+    diagnosis = diagnose.diagnose(scene.world, scene.policy, fact.scope, fact.symptom, fact.routes, fact.since, scene.now, beside)
     return replace(
         fact,
         last_good=last_good,
         tallies=_tallies(scene, within, fact),
         diagnosis=diagnosis,
-        deploys=deploys.candidates(scene.incidents.deploys, fact.since, last_good, _control_good(scene, affected, fact), accepted),
+        deploys=beside,
     )
 
 

@@ -50,10 +50,10 @@ def placed(scene: Scene, fact: Transition) -> Transition:
 
 
 def outlives(scene: Scene, state: IncidentState) -> Transition | None:
-    """The trip that it was a part of is over, and this is not: it is told of again, or becomes a part of another one that is."""
-    if state.parent is None or any(whole.id == state.parent for whole in scene.incidents.open()):
+    """The trip that it was a part of is over, or silent, and this is not: it is told of again, or becomes a part of another one that is."""
+    if not causes.is_left_alone(scene, state):
         return None
-    fact = replace(telling.step(scene, state, Phase.GROWN, f"goes on after {state.parent}"), parent=None)
+    fact = replace(telling.step(scene, state, Phase.GROWN, causes.goes_on(scene, state)), parent=None)
     if (first := _first(scene, fact)) is not None:
         return _part(fact, first)
     grounds = state.explained or state.last

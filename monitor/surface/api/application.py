@@ -119,7 +119,7 @@ def _add_page(app: web.Application, door: Doorkeeper, page: PageDesk, streams: S
     app.router.add_get("/login", in_html(page.form))
     app.router.add_post("/login", in_html(page.log_in))
     app.router.add_post("/logout", in_html(page.log_out))
-    app.router.add_get("/v1/events", door.allow(Access.READ, streams.follow))
+    app.router.add_get("/v1/events", door.allow(Access.READ, streams.follow), allow_head=False)
 
 
 def _add_incidents(router: web.UrlDispatcher, door: Doorkeeper, incidents: IncidentDesk) -> None:

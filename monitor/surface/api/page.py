@@ -28,6 +28,8 @@ MOST_SHOWN = 16  # pages that are kept drawn, for a second
 FORM = "application/x-www-form-urlencoded"
 LONGEST_TOKEN = 1_000  # characters
 
+Key = tuple[str | bool, ...]
+
 
 @dataclass(slots=True)
 class PageDesk:
@@ -37,11 +39,11 @@ class PageDesk:
     vitals: Vitals
     door: Doorkeeper
     incidents: IncidentDesk
-    _shown: dict[str, tuple[object, bytes]] = field(default_factory=dict)
+    _shown: dict[Key, tuple[object, bytes]] = field(default_factory=dict)
 
     async def overview(self, request: web.Request) -> web.Response:
         wall, leave = "wall" in request.query, self.door.has_session(request)
-        key, now = f"/ {wall} {leave}", self._now()
+        key, now = ("overview", wall, leave), self._now()
         body = self._kept(key, now)
         if body is None:
             body = self._keep(key, now, overview(status(self.desk, self.vitals), wall=wall, leave=leave))
@@ -49,7 +51,7 @@ class PageDesk:
 
     async def incident(self, request: web.Request) -> web.Response:
         wall, leave = "wall" in request.query, self.door.has_session(request)
-        key, now = f"{request.match_info['id']} {wall} {leave}", self._now()
+        key, now = ("incident", request.match_info["id"], wall, leave), self._now()
         body = self._kept(key, now)
         if body is None:
             document = json.loads((await self.incidents.show(request)).text or "")
@@ -60,7 +62,7 @@ class PageDesk:
         """Where a browser shows its token; where none is needed, there is nothing to show."""
         if self.door.is_open:
             raise web.HTTPSeeOther("/")
-        return _html(login(self.desk.policy.environment), 401)
+        return self._form()
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         if self.door.is_open:
@@ -79,7 +81,7 @@ class PageDesk:
         try:
             return self.door.log_in(request, token.strip())
         except web.HTTPUnauthorized as error:
-            return _html(login(self.desk.policy.environment, error.text or ""), 401)
+            return self._form(error.text or "")
 
     async def log_out(self, request: web.Request) -> web.StreamResponse:
         return self.door.log_out(request)
@@ -93,14 +95,18 @@ class PageDesk:
             return web.Response(status=304, headers=headers)
         return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
 
+    def _form(self, said: str = "") -> web.Response:
+        policy = self.desk.policy
+        return _html(login(policy.environment, said, closed=not policy.listen.tokens), 401)
+
     def _now(self) -> object:
         return self.desk.world.seq, int(self.desk.clock.now().utc), self.desk.writable
 
-    def _kept(self, key: str, now: object) -> bytes | None:
+    def _kept(self, key: Key, now: object) -> bytes | None:
         at, body = self._shown.get(key, (None, b""))
         return body if at == now else None
 
-    def _keep(self, key: str, now: object, body: bytes) -> bytes:
+    def _keep(self, key: Key, now: object, body: bytes) -> bytes:
         self._shown.pop(key, None)
         self._shown[key] = (now, body)
         while len(self._shown) > MOST_SHOWN:

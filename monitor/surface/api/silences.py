@@ -17,7 +17,7 @@ from monitor.model.verdict import Symptom
 from monitor.rules.plain import plain
 from monitor.surface.api.bodies import EndSilenceRequest, PlanSilenceRequest
 from monitor.surface.api.replies import body_of
-from monitor.surface.silences import pending, silence_list, still_silent
+from monitor.surface.silences import in_hand, pending, silence_list, still_silent
 from monitor.views.incidents import MOST_SILENCES, SilenceState
 
 LONGEST_AHEAD = 30 * 86_400.0  # seconds until it begins
@@ -69,8 +69,9 @@ class SilenceDesk:
             if silence.is_over(now.utc):
                 raise web.HTTPConflict(text=f"{name} was over at {Instant(silence.until, 0.0, '').iso()}")
             await self.desk.journal.append([SilenceEnded(now, name, body.by, body.reason)], durable=True)
-        document = silence_list(self.desk, [self.desk.world.incidents.silences[name]])
-        return web.json_response({**document, "still_silent": still_silent(self.desk, silence, self.desk.clock.now())})
+        now, document = self.desk.clock.now(), silence_list(self.desk, [self.desk.world.incidents.silences[name]])
+        untold = {"still_silent": still_silent(self.desk, silence, now), "in_hand": in_hand(self.desk, silence, now)}
+        return web.json_response({**document, **untold})
 
     def _state(self, request: web.Request) -> SilenceState:
         asked = request.match_info["id"]

@@ -77,9 +77,11 @@ def _step(state: IncidentState, phase: Phase) -> str | None:
 
 
 def _between(first: str | None, then: str | None) -> float | None:
+    """None also where it came before: what was taken in hand when it was good again took no time after that."""
     if first is None or then is None:
         return None
-    return round(max(0.0, (datetime.fromisoformat(then) - datetime.fromisoformat(first)).total_seconds()), 3)
+    seconds = round((datetime.fromisoformat(then) - datetime.fromisoformat(first)).total_seconds(), 3)
+    return seconds if seconds >= 0 else None
 
 
 def _iso(at: Instant | None) -> str | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from monitor.desk import Desk
 from monitor.model.facts import DeployMarked
-from monitor.model.incident import DeployCandidate
+from monitor.model.incident import DeployCandidate, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.ledger import DifferenceClass, Impact
 from monitor.rules.deploys import worded
 from monitor.rules.notice import TITLES
 from monitor.rules.plain import plain
 from monitor.surface.incident_report.detection import detection
-from monitor.surface.incident_report.phrases import length, nameless, probes_text, summary
+from monitor.surface.incident_report.phrases import People, length, nameless, probes_text, summary
 from monitor.surface.incident_report.status_page import status_page
 from monitor.surface.incident_report.timeline import BEFORE, ended, people, timeline
 from monitor.surface.incidents import incident_story, state_of
@@ -26,6 +27,8 @@ Row = dict[str, object]
 
 SCHEMA = "mailcanary.incident-report/v1"
 MOST_CANDIDATES, MOST_RELATED, MOST_GATES = 40, 50, 20
+# who cancelled a gate, or paused submission while it ran: as its reason says it (rules.gate), also when nothing else remembers
+SIGNED = re.compile(r"(?:cancelled|submission is paused since .{1,30}?) by (.+?)(?:: |:?$)")
 
 BLANKS = (
     ("contributing_factors", "Contributing factors", "What made this possible, and what made it worse? Conditions, not persons."),
@@ -62,16 +65,16 @@ def incident_report(desk: Desk, state: IncidentState, impact_now: Impact | None 
         "candidates": [*_candidates(desk, state, story, names)][:MOST_CANDIDATES],
         "related": [*_related(desk, state)][:MOST_RELATED],
         "notifications": _notifications(story),
-        "gates": [*_gates(desk, state)][-MOST_GATES:],
+        "gates": [*_gates(desk, state, names)][-MOST_GATES:],
         "ledger": _ledger(desk, state),
         "next_step": story["diagnosis"]["next_step"] if story["diagnosis"] else "",
         "runbook": story["runbook"],
         "blanks": [{"name": name, "title": title, "hint": hint} for name, title, hint in BLANKS],
-        "status_page": status_page(story, state.last.symptom, state.last.severity),
+        "status_page": status_page(story, state.last.symptom, state.last.severity, state.last.scope.kind),
     }
 
 
-def _diagnosis(diagnosis: Document | None, names: set[str]) -> Document | None:
+def _diagnosis(diagnosis: Document | None, names: People) -> Document | None:
     """Older documents have neither confidence nor what speaks against it."""
     if diagnosis is None:
         return None
@@ -101,7 +104,7 @@ def _impact(desk: Desk, story: Document) -> Row:
     }
 
 
-def _candidates(desk: Desk, state: IncidentState, story: Document, names: set[str]) -> Iterator[Row]:
+def _candidates(desk: Desk, state: IncidentState, story: Document, names: People) -> Iterator[Row]:
     """What changed shortly before: candidates, never causes."""
     opened = state.opened.deploys if state.opened is not None and not state.last.deploys else state.last.deploys
     for deploy in opened:
@@ -142,7 +145,7 @@ def _other(state: IncidentState, how: str) -> Row:
         "relation": how,
         "state": state_of(state).value,
         "severity": state.last.severity.value,
-        "title": TITLES[state.last.symptom],
+        "title": TITLES[as_it_is(state.last.symptom, state.last.severity)],
         "scope": plain(str(state.last.scope)),
         "since": state.last.since.iso(),
         "resolved_at": state.resolved_at.iso() if state.resolved_at else None,
@@ -169,7 +172,7 @@ def _counted(channels: dict[str, dict[str, int]], name: str) -> dict[str, int]:
     return channels.setdefault(name, {"taken": 0, "failed": 0, "given_up": 0})
 
 
-def _gates(desk: Desk, state: IncidentState) -> Iterator[Row]:
+def _gates(desk: Desk, state: IncidentState, names: People) -> Iterator[Row]:
     since, until = state.last.since.utc - BEFORE, ended(desk, state).utc
     decided = [decision for gate in desk.world.gates.known.values() for decision in gate.decisions if since <= decision.at.utc <= until]
     for decision in sorted(decided, key=lambda decision: decision.at.utc):
@@ -178,8 +181,13 @@ def _gates(desk: Desk, state: IncidentState) -> Iterator[Row]:
             "deploy": plain(decision.deploy),
             "verdict": decision.verdict.value,
             "at": decision.at.iso(),
-            "reason": plain(decision.reason),
+            "reason": _reason(plain(decision.reason), names),
         }
+
+
+def _reason(text: str, names: People) -> str:
+    signed = SIGNED.match(text)
+    return nameless(text, replace(names, acted=names.acted | {signed[1]}) if signed else names)
 
 
 def _ledger(desk: Desk, state: IncidentState) -> Row | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from monitor.model.incident import Opening
@@ -38,12 +39,22 @@ def length(seconds: float) -> str:
     return f"{hours}h{minutes % 60:02d}m" if hours < 48 else f"{hours // 24}d{hours % 24:02d}h"
 
 
-def nameless(text: str, names: Iterable[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class People:
+    """Names that a report leaves out: of those who acted, wherever they stand; of those who `marked` a deploy or cancelled a gate only
+    after "by ", for a pipeline does that too, and may be called like what it deploys."""
+
+    acted: frozenset[str] = frozenset()
+    marked: frozenset[str] = frozenset()
+
+
+def nameless(text: str, people: People) -> str:
     """Without the names of the people who acted: a review is about what happened."""
-    known = sorted({name for name in names if len(name) >= SHORTEST_NAME}, key=len, reverse=True)
+    found = [(name, r"(?<!\w)") for name in people.acted] + [(name, r"(?<=\bby )") for name in people.marked - people.acted]
+    known = sorted((each for each in found if len(each[0]) >= SHORTEST_NAME), key=lambda each: (-len(each[0]), each))
     if not known:
         return text
-    return re.sub(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)", "on-call", text)
+    return re.sub(rf"(?:{'|'.join(f'{before}{re.escape(name)}' for name, before in known)})(?!\w)", "on-call", text)
 
 
 def summary(story: Document, detection: Document) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from monitor.model.incident import Confidence, Severity
+from monitor.model.incident import Confidence, ScopeKind, Severity
 from monitor.model.verdict import Symptom
 
 Document = Mapping[str, Any]
@@ -25,6 +25,7 @@ class ComponentStatus(StrEnum):
 _NEVER_ARRIVE = frozenset(
     {Symptom.DELIVERY_MISSING, Symptom.DELIVERY_STALLED, Symptom.BOUNCED, Symptom.SMTP_REJECT, Symptom.MISROUTED, Symptom.LEDGER_MISSING}
 )
+_WIDEST = frozenset({ScopeKind.ALL, ScopeKind.PATH})
 _WRONG = frozenset({Symptom.CONTENT_WRONG, Symptom.STRAY, Symptom.LEDGER_SPURIOUS, Symptom.LEDGER_MISMATCHED})
 
 FELT: dict[Symptom, str] = {
@@ -50,18 +51,19 @@ FELT: dict[Symptom, str] = {
 }  # of all others customers notice nothing
 
 
-def status_page(story: Document, symptom: Symptom, severity: Severity) -> dict[str, object] | None:
+def status_page(story: Document, symptom: Symptom, severity: Severity, scope: ScopeKind) -> dict[str, object] | None:
     """One update for each phase that was reached, the oldest first. None: customers notice nothing of it; nothing is to be published."""
     felt = FELT.get(symptom)
     if felt is None:
         return None
-    worst = component(symptom, severity, story["tallies"])
+    worst = component(symptom, severity, scope, story["tallies"])
     updates = [_update("investigating", story["opened_at"], worst, f"{felt} We are investigating. {ASKED}")]
-    diagnosis, acknowledged = story["diagnosis"], story["acknowledged"]
-    if diagnosis and acknowledged and diagnosis.get("confidence") != Confidence.LOW.value:
+    diagnosis, acknowledged, better = story["diagnosis"], story["acknowledged"], _recovered_at(story)
+    over = better or story["resolved_at"]
+    in_time = acknowledged and (not over or acknowledged["at"] <= over)
+    if diagnosis and in_time and diagnosis.get("confidence") != Confidence.LOW.value:
         text = f"We know where the problem is and are working on it. {felt} {ASKED}"
         updates.append(_update("identified", acknowledged["at"], worst, text))
-    better = _recovered_at(story)
     if better is not None:
         text = "Refund confirmation emails are back to normal in our checks. We keep watching before we close this."
         updates.append(_update("monitoring", better, ComponentStatus.OPERATIONAL, text))
@@ -71,12 +73,13 @@ def status_page(story: Document, symptom: Symptom, severity: Severity) -> dict[s
     return {"component": "Refund confirmation emails", "worst": worst.value, "title": felt.rstrip("."), "updates": updates}
 
 
-def component(symptom: Symptom, severity: Severity, tallies: list[Document]) -> ComponentStatus:
-    """How bad it was for customers, as far as probes show it; an outage only where mail did not arrive or was wrong."""
+def component(symptom: Symptom, severity: Severity, scope: ScopeKind, tallies: list[Document]) -> ComponentStatus:
+    """How bad it was for customers, as far as probes show it; an outage only where mail did not arrive or was wrong, and of one mailbox or
+    provider never a major one: its tallies say nothing of the others."""
     if severity is Severity.TICKET:
         return ComponentStatus.DEGRADED
     bad, sent = (sum(row[key] for row in tallies) for key in ("bad", "sent"))
-    if symptom in _NEVER_ARRIVE and sent and bad / sent >= WIDE:
+    if scope in _WIDEST and symptom in _NEVER_ARRIVE and sent and bad / sent >= WIDE:
         return ComponentStatus.MAJOR
     return ComponentStatus.PARTIAL if symptom in _NEVER_ARRIVE | _WRONG else ComponentStatus.DEGRADED
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from monitor.desk import Desk
 from monitor.model.incident import Phase
 from monitor.model.instant import Instant
 from monitor.rules.plain import plain
-from monitor.surface.incident_report.phrases import nameless
+from monitor.surface.incident_report.phrases import People, nameless
 from monitor.views.incidents import IncidentState, Step, word_of
 
 Document = Mapping[str, Any]
@@ -46,12 +46,19 @@ def ended(desk: Desk, state: IncidentState) -> Instant:
     return state.resolved_at or desk.clock.now()
 
 
-def people(desk: Desk, state: IncidentState) -> set[str]:
+def people(desk: Desk, state: IncidentState) -> People:
     """Who acted: names that a report leaves out."""
-    names = {step.by for step in state.steps} | {marker.by for marker in desk.world.incidents.deploys}
-    names |= {silence.fact.by for silence in desk.world.incidents.silences.values()}
-    names |= {silence.ended.by for silence in desk.world.incidents.silences.values() if silence.ended is not None}
-    return {name for name in names if name} | {plain(name) for name in names if name}
+    world = desk.world
+    silences, gates = world.incidents.silences.values(), world.gates.known.values()
+    acted = {step.by for step in state.steps} | {silence.fact.by for silence in silences}
+    acted |= {silence.ended.by for silence in silences if silence.ended is not None}
+    acted |= {gate.override.by for gate in gates if gate.override is not None} | ({world.paused.by} if world.paused is not None else set())
+    marked = {marker.by for marker in world.incidents.deploys} | {gate.cancelled.by for gate in gates if gate.cancelled is not None}
+    return People(_as_shown(acted), _as_shown(marked))
+
+
+def _as_shown(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(shown for name in names if name for shown in (name, plain(name)))
 
 
 def _edges(story: Document, state: IncidentState) -> Iterator[Row]:

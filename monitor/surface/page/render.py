@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from monitor.rules.plain import plain
 from monitor.rules.words import lapse
+from monitor.surface.headline import urgency
 from monitor.surface.page import assets, times
 from monitor.surface.page.axis import axis, beside
 from monitor.surface.page.grid import grid, look_of
@@ -27,7 +28,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?&=%#-]+")
 def overview(status: Document, *, wall: bool = False, leave: bool = False) -> bytes:
     """Of `mailcanary.status/v1`. `wall`: larger, to be read from afar; `leave`: there is a session to end."""
     incidents = status["incidents"]
-    found = sorted(incidents["list"], key=_urgency)
+    found = sorted(incidents["list"], key=urgency)
     seen = status["evidence"]["last_at"]
     ends = _SEEN.search(status["headline"]["text"]) if seen else None
     return _html(
@@ -44,20 +45,14 @@ def overview(status: Document, *, wall: bool = False, leave: bool = False) -> by
     )
 
 
-def _urgency(row: Document) -> tuple[bool, ...]:
-    """What waits for somebody first; else the newest first, as they come."""
-    held = bool(row["acknowledged_by"] or row["silenced_until"])
-    return row["state"] != "open", row["severity"] != "page", row["parent"] is not None, held
-
-
 def story(incident: Document, *, wall: bool = False, leave: bool = False) -> bytes:
     """Of `mailcanary.incident/v1`."""
     return _html("incident.html", story=incident, axis=beside(incident), at=incident["at"], wall=wall, leave=leave)
 
 
-def login(environment: str, said: str = "") -> bytes:
-    """The form for a token; `said`: why the last one did not do."""
-    return _html("login.html", environment=environment, said=said, at="", wall=False, leave=False)
+def login(environment: str, said: str = "", *, closed: bool = False) -> bytes:
+    """The form for a token; `said`: why the last one did not do; `closed`: no token is configured that would."""
+    return _html("login.html", environment=environment, said=said, closed=closed, at="", wall=False, leave=False)
 
 
 def trouble(status: int, title: str, said: str) -> bytes:

@@ -84,7 +84,7 @@ def test_slack(told: Notice) -> None:
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(told=NOTICES)
 def test_pagerduty(told: Notice) -> None:
-    said: dict[str, Any] = pagerduty.event(told)
+    said: dict[str, Any] = pagerduty.event(told, pagerduty.alert_of(told))
     assert len(written(said).encode()) < 512 * 1024
     assert 0 <= sized(said["dedup_key"]) <= 255
     if told.call is not Call.RESOLVE:

@@ -11,7 +11,7 @@ from monitor.edge.tls import TlsContexts
 from monitor.model.channels import NotifyPolicy, PagerdutyChannel
 from monitor.model.deploy import Annotation, Drawn
 from monitor.model.incident import Severity
-from monitor.model.notice import Call, NotTold, Told
+from monitor.model.notice import Call, Notice, NotTold, Told
 from monitor.model.secret import SecretRef, SecretSource
 from tests.edge.channels.contract.receiver import BEGAN, TOKEN, Receiver, notice, status
 from tests.fakes.channel import StillClock
@@ -41,7 +41,7 @@ async def sent(call: Call, **fields: object) -> dict[str, object]:
 async def test_an_incident_that_opens_or_grows_triggers() -> None:
     assert await sent(Call.FIRE, lines=LINES) == {
         "event_action": "trigger",
-        "dedup_key": notice().dedup_key,
+        "dedup_key": f"{notice().dedup_key}/page",
         "client": "mailcanary",
         "client_url": notice().incident_url,
         "payload": {
@@ -59,7 +59,34 @@ async def test_an_incident_that_opens_or_grows_triggers() -> None:
 
 
 async def test_that_it_is_over_closes_the_same_alert() -> None:
-    assert await sent(Call.RESOLVE) == {"event_action": "resolve", "dedup_key": notice().dedup_key}
+    base = notice().dedup_key
+    assert await rung(notice(), notice(Call.RESOLVE)) == [
+        ("trigger", f"{base}/page"),
+        *(("resolve", f"{base}{end}") for end in ("", "/after-1", "/page", "/page/after-1")),
+    ]
+
+
+async def rung(*notices: Notice) -> list[tuple[str, str]]:
+    """What one channel sends for these, the ends of one incident by their keys."""
+    async with Receiver(status(202, "{}")) as receiver:
+        channel = client(Pagerduty, receiver.base)
+        assert isinstance(channel, Pagerduty)
+        for each in notices:
+            assert isinstance(await channel.tell(each, 10.0), Told)
+        await channel.close()
+    bodies = [json.loads(got.body) for got in receiver.requests]
+    events = [(body["event_action"], body["dedup_key"]) for body in bodies]
+    return [event for event in events if event[0] == "trigger"] + sorted(event for event in events if event[0] == "resolve")
+
+
+async def test_what_must_be_heard_has_a_key_of_its_own() -> None:
+    """Ticket, grown ticket, page, still open after a silence, grown; then all of them are closed."""
+    base = notice().dedup_key
+    ticket, page = notice(severity=Severity.TICKET), notice(key="INC-12-1-3-aa")
+    still, grown = notice(key="INC-12-1-4-aa", again=True), notice(key="INC-12-1-5-aa")
+    events = await rung(ticket, ticket, page, still, still, grown, notice(Call.RESOLVE, key="INC-12-1-6-aa"))
+    assert [key.removeprefix(base) for what, key in events if what == "trigger"] == ["", "", "/page", *["/page/after-4"] * 3]
+    assert {key for what, key in events if what == "trigger"} <= {key for what, key in events if what == "resolve"}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +104,10 @@ async def test_a_runbook_that_is_no_link_is_none() -> None:
 
 
 async def test_a_dedup_key_that_is_too_long_is_short_and_its_own() -> None:
-    keys = [str((await sent(call, dedup_key="k" * 300 + end))["dedup_key"]) for call in (Call.FIRE, Call.RESOLVE) for end in "ab"]
-    assert keys[0] == keys[2] != keys[1] == keys[3] and max(map(len, keys)) <= 255
+    keys = [
+        {key for _, key in await rung(*(notice(call, dedup_key="k" * 300 + end) for call in (Call.FIRE, Call.RESOLVE)))} for end in "ab"
+    ]
+    assert not keys[0] & keys[1] and max(map(len, keys[0] | keys[1])) <= 255
 
 
 # ---- changes ----------------------------------------------------------------------------------------------------------

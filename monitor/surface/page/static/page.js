@@ -105,7 +105,8 @@
     let broken = false;
     let ahead = 0; // ms that the monitor's clock is ahead of ours
     let fetching = false;
-    let fetched = Date.now();
+    let fetched = Date.now(); // the last try
+    let got = fetched; // the last that brought a page: events alone make nothing on it newer
     let owed = false;
     let failures = 0;
     let told = "";
@@ -132,12 +133,17 @@
     };
     const watch = () => {
       const silence = Date.now() - heard;
-      const lost = silence > (broken ? BROKEN : SILENT);
+      const age = Date.now() - got;
+      const gone = silence > (broken ? BROKEN : SILENT);
+      const lost = gone || (failures > 0 && age > SILENT);
       root.classList.toggle("lost", lost);
       contact.hidden = !lost;
       if (lost) {
         const asof = document.getElementById("asof").textContent;
-        text(contact, `No contact with the monitor for ${span(silence / 1000)}. What you see is as of ${asof} UTC and gets older.`);
+        const words = gone
+          ? `No contact with the monitor for ${span(silence / 1000)}.`
+          : `The monitor answers, but not with this page for ${span(age / 1000)}.`;
+        text(contact, `${words} What you see is as of ${asof} UTC and gets older.`);
       }
     };
     const alive = () => {
@@ -161,6 +167,7 @@
         root.dataset.at = next.documentElement.dataset.at;
         document.title = next.title;
         failures = 0;
+        got = Date.now();
         alive();
         synchronise();
         speak();
