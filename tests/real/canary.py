@@ -20,7 +20,7 @@ from typing import Any
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0  # for anything that must happen at all; never a measure
+PATIENCE = 150.0  # for anything that must happen at all; never a measure
 
 Tree = dict[str, Any]
 
