@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-from monitor.model.incident import ScopeKind, Severity
+from monitor.model.incident import ScopeKind, Severity, as_it_is
 from monitor.model.verdict import Symptom
 from monitor.settings.notify_shape import NotifyRouteShape
 from monitor.settings.report import Report
@@ -28,7 +28,10 @@ def check_routes(routes: tuple[NotifyRouteShape, ...], report: Report) -> None:
     for index, route in enumerate(routes):
         cases = set(_cases(route, known))
         before = {taken[case] for case in cases if case in taken}
-        if cases and cases <= taken.keys():
+        if not cases:  # of late mail only: what pages under that name stays away altogether
+            what = "is never come to: late mail pages nobody"
+            report.fault(("notify", "routes", index), what, "name delivery_missing, or severity: ticket")
+        elif cases <= taken.keys():
             which = ", ".join(str(each) for each in sorted(before))
             what = "is never come to: all that it takes goes to " + (f"route {which}" if len(before) == 1 else f"routes {which}")
             report.fault(("notify", "routes", index), what, "put it before, or remove it")
@@ -77,4 +80,4 @@ def _cases(route: NotifyRouteShape, known: list[str]) -> Iterable[Case]:
     symptoms = route.symptoms or tuple(Symptom)
     severities = tuple(Severity) if route.severity is None else (route.severity,)
     scopes = [scope for scope in known if not route.scopes or scope in route.scopes or scope.partition(":")[0] in route.scopes]
-    return product(symptoms, severities, scopes)
+    return (case for case in product(symptoms, severities, scopes) if as_it_is(case[0], case[1]) is case[0])
