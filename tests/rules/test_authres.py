@@ -148,7 +148,7 @@ def test_arc_results(value: str, instance: int, authserv_id: str, spf: AuthResul
 
 @pytest.mark.hostile
 @given(st.text(max_size=300))
-@settings(max_examples=140, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_text(text: str) -> None:
     parse(text)
     authentication([text], ["*", text])
@@ -161,7 +161,7 @@ SHREDS = [*("mx", ";", "=", " ", "(", ")", '"', "\\", "spf", "dkim", "dmarc", "p
 
 @pytest.mark.hostile
 @given(st.lists(st.sampled_from(SHREDS), max_size=60).map("".join))
-@settings(max_examples=140, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_heap_of_shreds(text: str) -> None:
     assert len(parse(text).results) <= 100
 

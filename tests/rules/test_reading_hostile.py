@@ -46,7 +46,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> li
 
 @pytest.mark.hostile
 @given(st.binary(max_size=2000))
-@settings(max_examples=140, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_bytes(raw: bytes) -> None:
     altered(read(raw), PLAN.expectation)
 
@@ -78,7 +78,7 @@ FRAGMENTS = [
 
 @pytest.mark.hostile
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=60).map(b"".join))
-@settings(max_examples=140, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_heap_of_mail_fragments(raw: bytes) -> None:
     reading = read(raw)
     altered(reading, PLAN.expectation)

@@ -181,7 +181,7 @@ heaps = st.one_of(
 
 @pytest.mark.hostile
 @given(heaps)
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_any_text(value: str) -> None:
     found = parse_received(value)
     assert found.address == canonical(found.address)

@@ -273,7 +273,7 @@ class Month:
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_noisy_healthy_month_pages_nobody(tmp_path: Path, number: int) -> None:
     """The first days of three seeds; MONTH_DAYS=30 lives each month to its end (a minute each)."""
-    month = Month(two_paths(tmp_path), number).live(float(os.environ.get("MONTH_DAYS", "6")))
+    month = Month(two_paths(tmp_path), number).live(float(os.environ.get("MONTH_DAYS", "4")))
     print(month.figures())
     assert not month.opened(Severity.PAGE), month.figures()
     assert len(month.opened(Severity.TICKET)) <= 3, month.figures()

@@ -19,7 +19,7 @@ from tests.acceptance.crash.nursery import KILLED
 
 pytestmark = [pytest.mark.timeout(400)]
 
-RANDOM_KILLS = int(os.environ.get("MAILCANARY_CRASH_KILLS", "100"))
+RANDOM_KILLS = int(os.environ.get("MAILCANARY_CRASH_KILLS", "60"))
 SEED = int(os.environ.get("MAILCANARY_CRASH_SEED", str(time.time_ns() % 1_000_000)))
 KILLS_A_PATIENT = 4
 BUSY = 5  # lives that probe six routes at a time: the lab must keep up, or nothing but its slowness is measured

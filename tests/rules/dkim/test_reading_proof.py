@@ -220,7 +220,7 @@ PIECES = [
 
 @pytest.mark.hostile
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join) | st.binary(max_size=500), st.booleans())
-@settings(max_examples=180, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_heap_of_fragments(raw: bytes, truncated: bool) -> None:
     mail = read_proof(raw, truncated, TRUSTED)
     lookup = Lookup({})
@@ -232,7 +232,7 @@ def test_any_heap_of_fragments(raw: bytes, truncated: bool) -> None:
 
 @pytest.mark.hostile
 @given(st.integers(0, 4000), st.binary(min_size=1, max_size=3))
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_no_altered_octet_of_what_is_signed_passes(at: int, octets: bytes) -> None:
     """Whatever is overwritten: either the canonical form is the same, or the signature fails."""
     raw = sign(pair=ed25519(), form="simple/simple", selector="e1")

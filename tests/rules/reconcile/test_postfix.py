@@ -308,7 +308,7 @@ FRAGMENTS = [
     daemon=st.sampled_from(["cleanup", "smtp", "qmgr", "bounce", "discard", "smtpd"]),
     source=st.sampled_from([BY_ID, BY_SUBJECT]),
 )
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_any_lines(texts: list[list[str]], daemon: str, source: PostfixSource) -> None:
     lines = [said("".join(parts), daemon) for parts in texts]
     lines = [one for line in lines for one in (came("4B1C2A0F3D", "RF-1"), line)]

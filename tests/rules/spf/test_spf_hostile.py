@@ -70,7 +70,7 @@ def test_any_answers(world: dict[tuple[str, str], list[str]], own: list[str], ad
     assert asked <= MOST_ASKED
 
 
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(records)
 def test_any_record(text: str) -> None:
     if not is_spf(text):
@@ -80,7 +80,7 @@ def test_any_record(text: str) -> None:
     assert all(term.text in text for term in record.terms)
 
 
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40), st.booleans())
 def test_any_macro_string(text: str, explaining: bool) -> None:
     try:
