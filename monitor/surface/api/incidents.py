@@ -17,7 +17,7 @@ from monitor.rules.reconcile.impact import provider_of
 from monitor.surface.api.bodies import AckRequest, NoteRequest, ResolveRequest, SilenceRequest, UnsilenceRequest
 from monitor.surface.api.replies import body_of
 from monitor.surface.incident_report import incident_report
-from monitor.surface.incidents import Shown, incident_list, incident_story, known
+from monitor.surface.incidents import Row, Shown, incident_list, incident_story, known
 from monitor.views.incidents import IncidentState
 
 NAMED = 10  # incidents that a 404 names
@@ -39,6 +39,10 @@ class IncidentDesk:
         return web.json_response(incident_list(self.desk, Shown(asked)))
 
     async def show(self, request: web.Request) -> web.Response:
+        return web.json_response(await self.story(request))
+
+    async def story(self, request: web.Request) -> Row:
+        """The document of the incident that the request names."""
         return await self._story(self._state(request))
 
     async def report(self, request: web.Request) -> web.Response:
@@ -82,10 +86,10 @@ class IncidentDesk:
 
     async def _say(self, state: IncidentState, fact: Fact) -> web.Response:
         await self.desk.journal.append([fact], durable=True)
-        return await self._story(state)
+        return web.json_response(await self._story(state))
 
-    async def _story(self, state: IncidentState) -> web.Response:
-        return web.json_response(incident_story(self.desk, state, await self._impact(state)))
+    async def _story(self, state: IncidentState) -> Row:
+        return incident_story(self.desk, state, await self._impact(state))
 
     async def _impact(self, state: IncidentState) -> Impact | None:
         """As it stands now; None where no ledger is configured, or it does not answer in time: the story is not held up."""

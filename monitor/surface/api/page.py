@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -54,8 +53,7 @@ class PageDesk:
         key, now = ("incident", request.match_info["id"], wall, leave), self._now()
         body = self._kept(key, now)
         if body is None:
-            document = json.loads((await self.incidents.show(request)).text or "")
-            body = self._keep(key, now, story(document, wall=wall, leave=leave))
+            body = self._keep(key, now, story(await self.incidents.story(request), wall=wall, leave=leave))
         return _html(body)
 
     async def form(self, _: web.Request) -> web.Response:
