@@ -61,7 +61,7 @@ def urgency(row: Document) -> tuple[bool, ...]:
 def _said(document: Document) -> tuple[Mood, str]:
     found, dark = document["incidents"], _dark(document)
     if found["pages"]:
-        return Mood.PAGE, _with(_broken(document, "page", found["pages"]), _blindness(document) or dark)
+        return Mood.PAGE, _with(_broken(document, "page", found["pages"], found["parts"]), _blindness(document) or dark)
     if blindness := _blindness(document):
         return Mood.BLIND, blindness
     if found["tickets"]:
@@ -79,13 +79,15 @@ def _said(document: Document) -> tuple[Mood, str]:
     return Mood.GOOD, f"{f'all {routes} routes pass' if routes > 1 else 'the one route passes'}, {_seen(document)}"
 
 
-def _broken(document: Document, severity: str, number: int) -> str:
-    """How many, and the most urgent."""
+def _broken(document: Document, severity: str, number: int, parts: int = 0) -> str:
+    """How many, and the most urgent. The parts of what pages rang nobody: they are counted apart."""
     rows = [row for row in document["incidents"]["list"] if row["state"] == "open" and row["severity"] == severity]
     first = min(rows, key=urgency)
-    counted = f"1 incident {severity}s" if severity == "page" and number == 1 else f"{number} incidents page"
-    if severity == "ticket":
-        counted = f"{number} {'incident' if number == 1 else 'incidents'} for the working day"
+    heads = number - parts
+    incidents = f"{heads} {'incident' if heads == 1 else 'incidents'}"
+    counted = f"{incidents} for the working day" if severity == "ticket" else f"{incidents} {'pages' if heads == 1 else 'page'}"
+    if parts:
+        counted += f", {parts} more {'is a part' if parts == 1 else 'are parts'} of {'it' if heads == 1 else 'them'}"
     title = first["title"]
     what = title if title[:2].isupper() else title[:1].lower() + title[1:]
     kind, _, name = first["scope"].partition(":")

@@ -129,11 +129,12 @@ def _strays(desk: Desk) -> list[Mapping[str, object]]:
 def _incidents(desk: Desk, now: Instant) -> Mapping[str, object]:
     """Counts of all; of those that are open or suspected the newest, what pages first where there are too many; and some that are over."""
     found, suspected = known(desk.world, Shown.OPEN), known(desk.world, Shown.SUSPECTED)
-    pages = [state for state in found if state.last.severity is Severity.PAGE]
+    pages = {state.id for state in found if state.last.severity is Severity.PAGE}
     first = found if len(found) <= MOST_INCIDENTS else sorted(found, key=lambda state: state.last.severity is not Severity.PAGE)
     return {
         "open": len(found),
         "pages": len(pages),
+        "parts": sum(state.id in pages and state.parent in pages for state in found),
         "tickets": len(found) - len(pages),
         "suspected": len(suspected),
         "list": [incident_row(desk, state, now) for state in [*first, *suspected][:MOST_INCIDENTS]],

@@ -35,7 +35,7 @@ def good() -> dict[str, Any]:
         "evidence": {"last_at": AT, "age_seconds": 12.0, "routes": 2, "fresh": 2, "stale": [], "unknown": [], "paused": False},
         "routes": [route("app/a"), route("app/b")],
         "mailboxes": [{"mailbox": "a", "state": "watching"}, {"mailbox": "b", "state": "watching"}],
-        "incidents": {"open": 0, "pages": 0, "tickets": 0, "suspected": 0, "list": []},
+        "incidents": {"open": 0, "pages": 0, "parts": 0, "tickets": 0, "suspected": 0, "list": []},
     }
 
 
@@ -56,6 +56,13 @@ def broken(severity: str, number: int = 1, **more: Any) -> Change:
     def change(document: dict[str, Any]) -> None:
         document["incidents"][f"{severity}s"] += number
         document["incidents"]["list"].append(row | more)
+
+    return change
+
+
+def parts(number: int) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["incidents"]["parts"] = number
 
     return change
 
@@ -112,6 +119,8 @@ PAGE = "1 incident pages: refund confirmations misrouted on path app since 11:02
         ((), Mood.GOOD, "all 2 routes pass, last evidence 12.0 s ago"),
         ((broken("page"),), Mood.PAGE, PAGE),
         ((broken("page", 2),), Mood.PAGE, PAGE.replace("1 incident pages", "2 incidents page")),
+        ((broken("page", 2), parts(1)), Mood.PAGE, PAGE.replace("pages", "pages, 1 more is a part of it")),
+        ((broken("page", 5), parts(3)), Mood.PAGE, PAGE.replace("1 incident pages", "2 incidents page, 3 more are parts of them")),
         ((broken("page"), aged), Mood.PAGE, f"{PAGE}; no route has fresh evidence: nothing is known; last evidence 66m40s ago"),
         ((broken("page"), half), Mood.PAGE, f"{PAGE}; nothing is known of app/b"),
         ((broken("page", acknowledged_by="ann"),), Mood.PAGE, PAGE.replace("INC-1", "INC-1, acknowledged by ann")),
@@ -220,6 +229,17 @@ async def test_a_page_is_not_lost_among_many_tickets(tmp_path: Path) -> None:
     document = json.loads(json.dumps(status(house.desk)))
     assert (document["incidents"]["pages"], document["incidents"]["tickets"]) == (1, MOST_INCIDENTS + 7)
     assert document["incidents"]["list"][0]["id"] == "INC-1" and "(INC-1)" in document["headline"]["text"]
+
+
+@virtual
+@pytest.mark.parametrize(("whole", "parts"), [(Severity.PAGE, 2), (Severity.TICKET, 0)], ids=["of a page", "of a ticket: they rang"])
+async def test_parts_of_a_page_are_counted_apart(tmp_path: Path, whole: Severity, parts: int) -> None:
+    house = House(policy(tmp_path))
+    at = house.clock.now()
+    within = [so.opened(at, IncidentId(f"INC-{number}"), parent=so.INC) for number in (2, 3)]
+    await house.journal.append([so.opened(at, severity=whole), *within])
+    assert status(house.desk)["incidents"]["parts"] == parts  # type: ignore[index]
+    assert ("2 more are parts of it" in told(house)["text"]) == bool(parts)
 
 
 def told(house: House) -> dict[str, Any]:
