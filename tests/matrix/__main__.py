@@ -20,6 +20,7 @@ are seconds here (a probe per route each 4 s, missing after 7 s); in production 
 first incident. *Layer said* is what the incident says that stands for all of it five seconds later; *pages* is how many incidents have
 woken somebody by then: a fault of everything is one page. Of two faults the first is the worse one: *right* means that its layer stands
 first, and that the other one has an incident too. Under a planned silence an incident opens, and nobody is told.
+A row that is amiss is played a second time, alone, where a busy machine cannot blur it; the last line names those rows.
 `tests/matrix/rows.py` says which answer is right, and why.
 
 """

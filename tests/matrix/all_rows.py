@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from monitor.model.incident import Severity
 from monitor.rules import incident
 from tests.matrix.play import Outcome, play
-from tests.matrix.rows import ROWS, Place
+from tests.matrix.rows import ROWS
 
 PROCESSES = min(2, os.cpu_count() or 1)
 AT_ONCE = int(os.environ.get("MATRIX_AT_ONCE", "6"))  # rows in one process; fewer where others use the machine too
 TARGET = 0.95  # of the layers
 CONFIRM_EVERY = 6.0  # seconds between two confirm rounds of one path: a minute, where probes go out each minute and not each 4 s
+MOST_AGAIN = 8  # rows that are played a second time: a tenth of them
 ROW_WITHIN = 110.0  # the end of any row, whatever hangs
 
 
@@ -30,6 +31,7 @@ class Matrix:
     seed: int
     outcomes: tuple[Outcome, ...]
     took: float
+    again: tuple[int, ...] = ()  # rows that count as they went when they were played a second time, alone
 
     @property
     def faulty(self) -> list[Outcome]:
@@ -73,7 +75,7 @@ class Matrix:
     @property
     def paged_again(self) -> list[str]:
         """One fault of everything that woke somebody more than once."""
-        wide = [found for found in self.faulty if ROWS[found.row].place is Place.EVERYWHERE and ROWS[found.row].other is None]
+        wide = [found for found in self.faulty if ROWS[found.row].is_wide]
         return [f"{ROWS[found.row].name}: {found.pages} pages {found.opened}" for found in wide if found.pages > 1]
 
     def lines(self) -> Iterator[tuple[str, ...]]:
@@ -100,29 +102,26 @@ class Matrix:
         middle = f"{seconds[len(seconds) // 2]:.1f} s in the middle, {seconds[-1]:.1f} s at most" if seconds else "none"
         pages = sum(found.severity is Severity.PAGE for found in self.faulty)
         healthy = len(self.outcomes) - len(self.faulty)
+        again = f"; played a second time, alone: {', '.join(ROWS[number].name for number in self.again)}" if self.again else ""
         return (
             f"seed {self.seed}: {len(self.faulty) - len(self.undetected)} of {len(self.faulty)} faults detected ({middle}; {pages} paged), "
             f"layer right in {self.share_right:.0%} (in the first incident: {self.share_right_at_first:.0%}), "
             f"{len(self.false_pages)} false pages in {healthy} healthy rows, "
-            f"{len(self.paged_again)} faults of everything paged twice; {self.took:.0f} s on {PROCESSES} cores"
+            f"{len(self.paged_again)} faults of everything paged twice; {self.took:.0f} s on {PROCESSES} cores{again}"
         )
 
 
 def play_all(seed: int, rows: Sequence[int] = range(len(ROWS))) -> Matrix:
-    """Play these rows in worlds drawn from `seed`. A row that was not ready, on a machine too busy for so many daemons, is played again,
-    among fewer: nothing had been switched on in it, so nothing is known of it. So is a fault of everything that paged twice: deadlines are
-    seconds here, and ten daemons at once can put one path's probes that far behind the other's. What it then shows counts."""
+    """Play these rows in worlds drawn from `seed`. Deadlines are seconds here, and ten daemons at once can put one path's probes that far
+    behind the other's, so a few rows that are amiss are played again, one at a time: what they then show counts, and the verdict names
+    them. Many that are amiss are no matter of a busy machine."""
     began = time.monotonic()
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         found = _spread(pool, list(rows), seed, AT_ONCE)
-        doubtful = [
-            outcome.row
-            for outcome in found
-            if not outcome.ready or (outcome.pages > 1 and ROWS[outcome.row].place is Place.EVERYWHERE and not ROWS[outcome.row].other)
-        ]
-        again = {outcome.row: outcome for outcome in _spread(pool, doubtful, seed, 1)}
+        doubtful = [outcome.row for outcome in found if outcome.amiss]
+        again = {outcome.row: outcome for outcome in _spread(pool, doubtful, seed, 1)} if len(doubtful) <= MOST_AGAIN else {}
     outcomes = sorted((again.get(outcome.row, outcome) for outcome in found), key=lambda outcome: outcome.row)
-    return Matrix(seed, tuple(outcomes), time.monotonic() - began)
+    return Matrix(seed, tuple(outcomes), time.monotonic() - began, tuple(sorted(again)))
 
 
 def _spread(pool: ProcessPoolExecutor, rows: list[int], seed: int, at_once: int) -> list[Outcome]:

@@ -71,6 +71,18 @@ class Outcome:
         return self.first in self._answers
 
     @property
+    def amiss(self) -> bool:
+        """What no row may show, on whatever machine."""
+        row = ROWS[self.row]
+        if not self.ready or self.error:
+            return True
+        if row.silenced:
+            return not self.opened or self.told > 0
+        if row.healthy:
+            return self.paged
+        return self.seconds is None or (row.is_wide and self.pages > 1)
+
+    @property
     def _answers(self) -> Set[Layer]:
         row, theirs = ROWS[self.row], {Layer.PROVIDER, Layer.MAILBOX}
         return theirs if self.alone and row.layers <= theirs else row.layers

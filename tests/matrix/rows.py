@@ -74,6 +74,11 @@ class Row:
         return frozenset(fault for fault in (self.fault, self.other.fault if self.other else None) if fault is not None)
 
     @property
+    def is_wide(self) -> bool:
+        """One fault of everything: one page, however many routes it breaks."""
+        return self.place is Place.EVERYWHERE and self.other is None and not self.healthy
+
+    @property
     def healthy(self) -> bool:
         return not self.layers
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from monitor.model.incident import Layer
 from tests.matrix.__main__ import page
 from tests.matrix.all_rows import TARGET, Matrix, play_all
 from tests.matrix.play import Outcome
-from tests.matrix.rows import DOUBLE, FAULTY, HEALTHY, ROWS, Place
+from tests.matrix.rows import DOUBLE, FAULTY, HEALTHY, ROWS
 
+SEED = 4  # a change is not to fail by the luck of a draw: `python -m tests.matrix` draws
 PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
 
 pytestmark = pytest.mark.timeout(420)
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(420)
 
 @pytest.fixture(scope="module")
 def matrix() -> Matrix:
-    seed = int(os.environ.get("MATRIX_SEED", random.randrange(10_000)))
+    seed = int(os.environ.get("MATRIX_SEED", SEED))
     print(f"\nMATRIX_SEED={seed}")
     played = play_all(seed)
     print(played.text())
@@ -74,7 +74,7 @@ def test_the_table_can_tell_right_from_wrong() -> None:
     broken = Matrix(0, tuple(Outcome(number, "", False, "", error="broken") for number in range(len(ROWS))), 1.0)
     assert len(broken.false_pages) == len(HEALTHY)
     noisy = Matrix(0, tuple(Outcome(number, "", False, "", pages=2) for number in range(len(ROWS))), 1.0)
-    assert len(noisy.paged_again) == len([row for row in FAULTY if row.place is Place.EVERYWHERE and row.other is None])
+    assert len(noisy.paged_again) == len([row for row in FAULTY if row.is_wide])
     assert len(noisy.false_pages) == len(HEALTHY)
     silenced = [number for number, row in enumerate(ROWS) if row.silenced]
     assert len(silent.told_in_silence) == len(silenced)  # nothing broke: nothing is shown
@@ -85,6 +85,27 @@ def test_the_table_can_tell_right_from_wrong() -> None:
     layer = next(iter(ROWS[both].layers))
     assert [Outcome(both, "", False, "", layer=layer, lost=lost).right for lost in ("", "nothing of it")] == [True, False]
     assert Matrix(0, tuple(Outcome(number, "", False, "", pages=1) for number in range(len(ROWS))), 1.0).paged_again == []
+
+
+def test_what_is_played_a_second_time() -> None:
+    """What was amiss, and nothing else: a wrong layer counts as it came."""
+    wide = next(number for number, row in enumerate(ROWS) if row.is_wide)
+    silenced = next(number for number, row in enumerate(ROWS) if row.silenced)
+    healthy = next(number for number, row in enumerate(ROWS) if row.healthy and not row.silenced)
+    assert [
+        Outcome(wide, "", False, "", 1.0, pages=1).amiss,
+        Outcome(wide, "", False, "", None).amiss,
+        Outcome(wide, "", False, "", 1.0, pages=2).amiss,
+        Outcome(wide, "", False, "", 1.0, error="TimeoutError").amiss,
+        Outcome(wide, "", False, "", 1.0, ready=False).amiss,
+        Outcome(silenced, "", False, "", 1.0, opened=("page",)).amiss,
+        Outcome(silenced, "", False, "", 1.0, opened=("page",), told=1).amiss,
+        Outcome(silenced, "", False, "").amiss,
+        Outcome(healthy, "", False, "").amiss,
+        Outcome(healthy, "", False, "", pages=1).amiss,
+    ] == [False, True, True, True, True, False, True, True, False, True]
+    assert "played" not in Matrix(0, (), 1.0).verdict()
+    assert Matrix(0, (), 1.0, (wide,)).verdict().endswith(f"played a second time, alone: {ROWS[wide].name}")
 
 
 def test_the_page_in_the_docs_has_every_row() -> None:
