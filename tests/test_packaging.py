@@ -205,6 +205,16 @@ def test_the_landing_check_is_a_sound_script() -> None:
 DOCKERFILE = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
 
 
+def test_the_daemon_carries_nothing_that_only_a_command_needs() -> None:
+    """A sidecar's memory is somebody's bill; these libraries are a tenth of it."""
+    only = {"rich", "dkim", "sqlalchemy", "apprise", "iso4217", "lab"}
+    code = (
+        f"import sys, monitor.cli.run; print(sorted({only} & {{m.removeprefix('monitor.').partition('.')[0] for m in sys.modules}}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
 def test_the_image() -> None:
     """What tests/real/test_image.py cannot see where it is skipped."""
     assert "ARG BASE=python:3.11-slim" in DOCKERFILE

@@ -26,7 +26,8 @@ from monitor.model.policy import Policy
 from monitor.ports import Channel, Clock
 from monitor.rules.notice import render_test
 from monitor.rules.plain import one_line
-from monitor.surface.deliveries import SCHEMA, print_deliveries
+from monitor.surface.deliveries import SCHEMA
+from monitor.surface.delivery_table import print_deliveries
 from monitor.wiring import Edges, build_edges
 
 DEADLINE = 10.0  # seconds that each channel has, as in the daemon

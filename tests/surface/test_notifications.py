@@ -16,7 +16,8 @@ from monitor.model.channels import NotifyRoute
 from monitor.model.facts import Fact, Notified, NotifyFailed, Silenced
 from monitor.model.incident import IncidentId, Phase, Severity
 from monitor.model.policy import Access
-from monitor.surface.deliveries import State, deliveries, print_deliveries
+from monitor.surface.deliveries import State, deliveries
+from monitor.surface.delivery_table import print_deliveries
 from tests.surface import happenings as so
 from tests.surface.premises import SECRETS, Site, rules, served
 
