@@ -4,6 +4,7 @@ so: the tests decide the gates."""
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import jsonschema
 import pytest
 
 from monitor.cli.gate import attempt
+from monitor.cli.gate.remote import Remote
 from monitor.model.facts import GateCancelled, GateOverridden, GateRequested
 from monitor.model.gate import Because, Control
 from monitor.rules.gate import request as asking
@@ -267,6 +269,26 @@ def test_a_signal_leaves_what_another_call_began(mailcanary: Command, daemon: Se
         outcome = mailcanary(*RUN)
     assert outcome.code == 130 and daemon.running() and not any(isinstance(fact, GateCancelled) for fact in daemon.facts())
     assert "begun by another call" in outcome.err and outcome.out.splitlines()[-1].startswith("GATE PENDING gate-")
+
+
+def test_a_signal_that_a_finalizer_swallows_is_heeded(mailcanary: Command, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is raised while an object is being finalized gets any further, and each answer's connection is finalized."""
+
+    class Answer(io.RawIOBase):
+        def close(self) -> None:
+            super().close()
+            if signals:
+                signal.raise_signal(signals.pop())
+
+    def look(self: Remote, gate: str, wait: float = 0.0, within: float = 10.0) -> dict[str, object]:
+        Answer()
+        return looked(self, gate, 0.0, within)
+
+    looked, signals = Remote.look, [signal.SIGINT]
+    monkeypatch.setattr(Remote, "look", look)
+    mailcanary(*RUN, "--no-wait")
+    outcome = mailcanary(*RUN, "--timeout", "5s")
+    assert outcome.code == 130 and "begun by another call" in outcome.err and daemon.running()
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------

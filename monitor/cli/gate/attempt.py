@@ -59,6 +59,11 @@ class Stopping:
         for number, was in self._before.items():
             signal.signal(number, was)
 
+    def heed(self) -> None:
+        """Raise once more what was raised in vain: within a finalizer (a connection that is being closed) Python drops every exception."""
+        if self._came:
+            self._raise()
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """A signal waits for the end of the body, at most FAREWELL: who is stopped after a question and before its answer does not know
@@ -156,6 +161,7 @@ class Attempt:
         since = clock.monotonic()
         ending = self._follow(since)
         while self._ask_again(ending, since):
+            self.stopping.heed()
             try:
                 self._begin(question)
             except (UsageError, DaemonError) as error:
@@ -169,6 +175,7 @@ class Attempt:
         grace = 0.0 if self.timeout is not None else GRACE + HOLD if self.hold else GRACE  # an attempt that was asked for anew ends too
         self.watching.heard(self._heard)
         while _running(self._heard):
+            self.stopping.heed()
             if (left := since + limit - clock.monotonic()) + grace <= 0:
                 return self._undecided(limit)
             clock.pause(pause)
@@ -185,6 +192,7 @@ class Attempt:
         """Again and again, until then, where no answer comes: the connection breaks, the daemon starts anew. Raises DaemonError."""
         pause = PACE
         while True:
+            self.stopping.heed()
             try:
                 return self.source.look(gate, wait, ANSWER)
             except UsageError as error:  # it was there a moment ago
