@@ -95,7 +95,7 @@ def test_by_itself_it_may_ask_a_program_of_the_shop(mailcanary: Command, shop: S
             "version": "/version",
             "locales": app["locales"],
             "carriers": app["carriers"],
-            "attempt_timeout": "25s",  # eight interpreters start at once
+            "attempt_timeout": "19s",  # eight interpreters start at once
         }
     }
     shop.write()
