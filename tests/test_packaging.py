@@ -208,9 +208,7 @@ DOCKERFILE = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines(
 def test_the_daemon_carries_nothing_that_only_a_command_needs() -> None:
     """A sidecar's memory is somebody's bill; these libraries are a tenth of it."""
     only = {"rich", "dkim", "sqlalchemy", "apprise", "iso4217", "lab"}
-    code = (
-        f"import sys, monitor.cli.run; print(sorted({only} & {{m.removeprefix('monitor.').partition('.')[0] for m in sys.modules}}))"
-    )
+    code = f"import sys, monitor.cli.run; print(sorted({only} & {{m.removeprefix('monitor.').partition('.')[0] for m in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
 

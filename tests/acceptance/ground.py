@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 
 from tests.acceptance.conftest import Daemon, LabProcess, Row, daemon, read_journal, until, write_tree
 from tests.acceptance.conftest import tree_for as lab_tree
+from tests.ports import free_port
 
 QUICK = {"every": "500ms", "jitter": "0%"}
 ANSWERS = ("reloaded", "reload_refused")
@@ -73,15 +72,6 @@ def lines(running: Daemon, *events: str) -> list[dict[str, Any]]:
 def metric(running: Daemon, name: str) -> float:
     """The sum of its samples."""
     return sum(value for sample, value in running.metrics().items() if sample.partition("{")[0] == name)
-
-
-def free_port() -> int:
-    """Below the range from which the kernel gives out ports by itself: nobody else takes it before the daemon does."""
-    while True:
-        port = random.randint(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def ground(lab: LabProcess, directory: Path, addresses: list[str], **changes: Any) -> Ground:

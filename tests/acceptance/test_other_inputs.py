@@ -3,7 +3,6 @@ signature. A real `mailcanary run` against a lab that demands them."""
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from monitor.lab.configuration import configuration
 from monitor.lab.control import LabClient
 from tests.acceptance.conftest import PASSWORD, SIGNING_KEY, daemon, lab_process, read_journal, until, write_tree
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.timeout(120)]
 
@@ -47,8 +47,7 @@ def test_program_tokens_and_signature(tmp_path: Path) -> None:
         tree["schedule"] = {"every": "2s", "jitter": "0%"}
         tree["deadlines"] |= {"late": "30s", "missing": "60s", "give_up": "90s", "watch_until": "90s"}
         tree["submission"] |= {"attempt_timeout": "30s", "retry_for": "30s"}
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         tree["listen"] = {"host": "127.0.0.1", "port": port}
         with daemon(write_tree(tree, tmp_path), port, tmp_path / "log") as running:
 

@@ -4,7 +4,6 @@ which newsletters, spam and phish in the shop's name fall as well."""
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from monitor.lab.configuration import configuration
 from monitor.lab.control import LabClient
 from tests.acceptance.conftest import SIGNING_KEY, Daemon, LabProcess, Row, daemon, lab_process, read_journal, until, write_tree
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.timeout(120)]
 
@@ -57,8 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         tree["paths"] = {"app": tree["paths"]["app"]}
         tree["schedule"] = {"every": "2s", "jitter": "0%"}
         tree["watch"] |= {"poll_every": "2s"}
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         tree["listen"] = {"host": "127.0.0.1", "port": port}
         running = stack.enter_context(daemon(write_tree(tree, directory), port, directory / "log"))
         yield Scene(lab, running, directory / "state")

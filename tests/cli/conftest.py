@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ import pytest
 
 from monitor.cli import main
 from tests.acceptance.conftest import PASSWORD, LabProcess, lab_process, tree_for, write_tree
+from tests.ports import free_port
 
 MAILBOXES = 60  # per provider
 
@@ -127,9 +127,3 @@ class Site:
 def site(lab: LabProcess, rooms: Iterator[tuple[str, ...]], tmp_path: Path) -> Site:
     """Two mailboxes and the bare SMTP path."""
     return Site(lab, tmp_path / "site", next(rooms)[:2], ["bare-smtp"])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -29,8 +29,9 @@ from monitor.surface.audit.carried import results_in
 from monitor.surface.audit.document import Origin
 from monitor.surface.audit.learned import bare, learned_document, with_learned
 from monitor.surface.audit.observed import digest
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.daemons import SECRETS, Served, served
+from tests.ports import free_port
 from tests.stages.house import policy
 from tests.surface.audited import DRIFT, bad, good, subject
 

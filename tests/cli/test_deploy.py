@@ -11,8 +11,9 @@ import pytest
 
 from monitor.model.facts import DeployMarked
 from monitor.model.incident import DeployPhase
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.daemons import SECRETS, Served, served
+from tests.ports import free_port
 
 Command = Callable[..., Outcome]
 WHOLE = ("--deploy", "d-1", "--service", "checkout-api", "--version", "v512", "--sha", "a1b2c3d", "--by", "ana")

@@ -24,7 +24,8 @@ from monitor.edge.clock import SystemClock
 from monitor.edge.daemon import Daemon, DaemonError
 from monitor.surface.gate import unanswered
 from tests.acceptance.conftest import until
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
+from tests.ports import free_port
 
 Command = Callable[..., Outcome]
 Answer = Callable[["Script"], None]
@@ -410,7 +411,7 @@ def test_a_later_signal_ends_it_as_it_stands(server: Callable[..., Fake], proces
     before = time.monotonic()
     while running.poll() is None and time.monotonic() - before < 20:
         running.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.05)
     out, _ = running.communicate(timeout=30)
     assert running.returncode == 130 and "GATE" not in out
 

@@ -18,8 +18,9 @@ from monitor.edge.secret import SystemSecrets
 from monitor.lab import Fault, Scope
 from monitor.settings import load
 from tests.acceptance.conftest import PASSWORD, LabProcess, until
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.test_init_answers import FakePerson
+from tests.ports import free_port
 
 Command = Callable[..., Outcome]
 

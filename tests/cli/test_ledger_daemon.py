@@ -32,9 +32,10 @@ from monitor.model.verdict import Symptom
 from monitor.surface.api import Api
 from monitor.surface.metrics import Metrics, Vitals
 from monitor.views.world import World
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.daemons import SECRETS, TOKENS
 from tests.fakes.paths import StubSecrets
+from tests.ports import free_port
 from tests.stages.house import policy
 from tests.surface import happenings as so
 from tests.surface.books import pushed, with_ledger

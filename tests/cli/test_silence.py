@@ -11,8 +11,9 @@ import pytest
 from monitor.model.facts import Silenced, SilenceEnded, SilencePlanned
 from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, SilenceId
 from monitor.model.verdict import Symptom
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.daemons import SECRETS, Served, served
+from tests.ports import free_port
 from tests.surface import happenings as so
 
 Command = Callable[..., Outcome]

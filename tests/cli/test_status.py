@@ -20,8 +20,9 @@ from rich.console import Console
 
 from monitor.cli import status
 from monitor.model.incident import IncidentId
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
 from tests.cli.daemons import SECRETS, Served, served
+from tests.ports import free_port
 from tests.surface import happenings as so
 
 Command = Callable[..., Outcome]

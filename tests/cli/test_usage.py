@@ -15,7 +15,8 @@ import pytest
 
 from monitor import __version__
 from monitor.edge.journal import SqliteJournal
-from tests.cli.conftest import Outcome, free_port
+from tests.cli.conftest import Outcome
+from tests.ports import free_port
 
 Command = Callable[..., Outcome]
 WITH_CONFIG = ("run", "probe", "check-config")

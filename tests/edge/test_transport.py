@@ -289,7 +289,8 @@ async def test_silence_is_unknown_and_ends(authority: Authority, monkeypatch: py
     monkeypatch.setattr(probe, "GREETING_SECONDS", 0.1)
     seen = await looked(MailServer(greeting=None), authority)
     assert (seen.transient, seen.failed) == (True, "no greeting within 0 s")
-    seen = await looked(MailServer(replies={"EHLO": None}), authority, timeout=0.1)
+    monkeypatch.undo()
+    seen = await looked(MailServer(replies={"EHLO": None}), authority, timeout=1.0)
     assert (seen.reached, seen.transient) == (Reached.GREETED, True)
     monkeypatch.setattr(probe, "INJECTION_SECONDS", 0.2)
 
@@ -343,6 +344,7 @@ async def test_a_blocked_port_costs_once(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (await made.look([again], 20.0))[again].failed == seen.failed and tried == [HOST]
         clock.mono += probe.LOST_FOR + 1
         assert (await made.look([endpoint], 20.0))[endpoint].failed == seen.failed and tried == [HOST] * 2
+    monkeypatch.undo()
     async with serving(MailServer()) as server:
         well = Endpoint(ServerKind.MX, NAME, server.port, HOST)
         assert (await made.look([well], 20.0))[well].reached is not Reached.NOTHING, "another port is another matter"

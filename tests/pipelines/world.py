@@ -16,7 +16,7 @@ from typing import Any
 
 from monitor.lab.configuration import configuration
 from tests.acceptance.conftest import PASSWORD, SIGNING_KEY, Daemon, LabProcess, daemon, lab_process, until, write_tree
-from tests.acceptance.ground import free_port
+from tests.ports import free_port
 
 ROLLBACK_TOKEN = "rollbackToken"
 STRANGER = "never.bought@aurora.test"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 PATIENCE = 30.0  # for anything that must happen at all; never a measure
@@ -98,9 +99,7 @@ class RealAlertmanager:
         self._directory = directory
         self._config = directory / "alertmanager.yaml"
         self._config.write_text(yaml.safe_dump(hurried(yaml.safe_load(SHIPPED.read_text()), catcher.port)))
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            self.url = f"http://{HOST}:{free.getsockname()[1]}"
+        self.url = f"http://{HOST}:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.ports import free_port
 from tests.real import canary
 from tests.real.canary import HOST, Daemon, Probe
 from tests.real.cases import (
@@ -53,12 +54,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.longrepr = f"nothing may be skipped in CI: {why}"
     return report
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.ports import free_ports
+
 HOST = "127.0.0.1"
 MAIL_UID = 15_000  # Dovecot touches no mail as root; the number needs no account
 START_WITHIN = 15.0
@@ -146,7 +148,7 @@ class Dovecot:
             tempfile.mkdtemp(prefix="dovecot-")
         )  # not pytest's: the mail user must be able to pass through, and paths stay short
         self.base.chmod(0o755)
-        self.imap, self.imaps, self.lmtp = _free_ports(3)
+        self.imap, self.imaps, self.lmtp = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
         (self.base / "home").mkdir()
         os.chown(self.base / "home", MAIL_UID, MAIL_UID)
@@ -261,11 +263,3 @@ class Dovecot:
         if done.returncode:
             raise RuntimeError(f"doveadm {arguments}: {done.returncode} {done.stderr.decode(errors='replace')}")
         return done.stdout.decode(errors="replace")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind((HOST, 0))
-        return [sock.getsockname()[1] for sock in sockets]

@@ -12,7 +12,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pymysql
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 WITHIN = 40.0
@@ -47,7 +48,7 @@ class Mariadb:
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="mailcanary-mariadb-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._account = {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": ()} if os.getuid() == 0 else {}
         if self._account:
@@ -144,9 +145,3 @@ class Mariadb:
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db: {done.returncode} {(done.stderr + done.stdout).decode(errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return int(free.getsockname()[1])

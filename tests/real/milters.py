@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import socket
@@ -19,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 WITHIN = 40.0
@@ -96,7 +97,7 @@ class _Daemon:
     def __init__(self, prefix: str) -> None:
         self.base = Path(tempfile.mkdtemp(prefix=prefix))
         self.base.chmod(0o755)
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -186,11 +187,3 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
         return True
     return False
-
-
-def _free_port() -> int:
-    """Below those that the kernel gives to outgoing connections."""
-    while True:
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind((HOST, port := random.randrange(10_000, 32_000)))
-            return port

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -31,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.ports import free_ports
 
 HOST = "127.0.0.1"
 PREFIX = "mailcanary-postfix-"
@@ -164,7 +165,7 @@ class Postfix:
         self.base.chmod(0o755)  # the postfix user must be able to pass through
         (self.base / "owner").write_text(str(os.getpid()))
         self._policy = _PolicyServer()
-        self.smtp, self.submission, self.submissions, self.expired, self.border = _free_ports(5)
+        self.smtp, self.submission, self.submissions, self.expired, self.border = free_ports(5)
         self._process: subprocess.Popen[bytes] | None = None
         (self.base / "queue").mkdir()
         (self.base / "data").mkdir(mode=0o700)
@@ -366,18 +367,6 @@ def _greets(port: int) -> bool:
             greeting.recv(64)
         return answer.startswith(b"220")
     return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Below the ports that the kernel gives to outgoing connections: those of others cannot take one before Postfix does."""
-    found: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(found) < count:
-            sock, port = stack.enter_context(socket.socket()), random.randrange(10_000, 32_000)
-            with contextlib.suppress(OSError):
-                sock.bind((HOST, port))
-                found.append(port)
-    return found
 
 
 def _sweep() -> None:

@@ -14,7 +14,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import psycopg
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 WITHIN = 40.0
@@ -57,7 +58,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="mailcanary-postgres-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._account = {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": ()} if os.getuid() == 0 else {}
         if self._account:
@@ -152,9 +153,3 @@ class Postgres:
         if check and done.returncode:
             raise RuntimeError(f"{program}: {done.returncode} {done.stderr.decode(errors='replace')}")
         return done.returncode
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return int(free.getsockname()[1])

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.ports import free_port
 from tests.real import bind, canary, dovecot, milters, postfix
 from tests.real.bind import Bind
 from tests.real.canary import HOST, Daemon, Tree, command, until
-from tests.real.conftest import free_port
 from tests.real.dovecot import Dovecot
 from tests.real.milters import AUTHSERV_ID, OpenDkim, Rspamd
 from tests.real.postfix import Postfix

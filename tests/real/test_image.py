@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import tomllib
@@ -24,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from monitor import __version__
 from tests.acceptance.conftest import lab_process, read_journal, tree_for, write_tree
+from tests.ports import free_port
 from tests.real import image as real
 from tests.real.image import ROOT, Container, Store
 
@@ -119,12 +119,6 @@ def test_its_bill_of_materials(built: Built) -> None:
     assert all(wanted.specifier.contains(listed[canonicalize_name(wanted.name)]) for wanted in declared)
     assert [part["name"] for part in bill["components"] if not part.get("licenses")] == []
     assert "aioimaplib" in listed and (built.root / "usr/share/doc/mailcanary/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.mark.parametrize(("uid", "gid"), [(10001, 10001), (1_000_730_000, 0)], ids=["its own user", "any user"])

@@ -17,8 +17,8 @@ import yaml
 from monitor.lab.faults import Scope
 from monitor.model.verdict import Symptom
 from tests.acceptance.conftest import Daemon, LabProcess, daemon, lab_process, tree_for, write_tree
+from tests.ports import free_port
 from tests.real import prometheus as real
-from tests.real.conftest import free_port
 from tests.real.prometheus import PULL_ONLY, PUSHED, RULES, Prometheus, promtool
 
 pytestmark = [pytest.mark.skipif(real.absent() is not None, reason=f"real Prometheus: {real.absent()}"), pytest.mark.timeout(180)]

@@ -21,9 +21,9 @@ import yaml
 
 from monitor.lab.control import LabClient
 from tests.acceptance.conftest import Daemon, LabProcess, lab_process, tree_for, write_tree
+from tests.ports import free_port
 from tests.real import alertmanager, prometheus
 from tests.real.alertmanager import RealAlertmanager, Told, hurried
-from tests.real.conftest import free_port
 from tests.real.prometheus import HOST, PULL_ONLY, RULES, Prometheus
 
 WHY_NOT = prometheus.absent() or alertmanager.absent()

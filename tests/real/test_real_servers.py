@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.real import canary, dovecot, postfix
 from tests.real.canary import Daemon, Probe
 from tests.real.cases import DOMAIN, FRAIL, HEALTHY, ILL, PASSWORD, UNSEEN, USER, Case, World, account, aliases, mailbox, paths
-from tests.real.conftest import GROUPS, free_port
+from tests.real.conftest import GROUPS
 
 
 def _lacking() -> str:

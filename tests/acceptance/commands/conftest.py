@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest_asyncio
 
 from monitor.lab import Lab, LabSpec
 from monitor.lab.configuration import configuration, free_secret, write_configuration
+from tests.ports import free_port
 
 WITHIN = 40.0  # a command that takes longer hangs
 
@@ -93,10 +93,7 @@ class World:
 @pytest_asyncio.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with Lab(LabSpec(password=free_secret())) as lab:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        tree = configuration(lab.description.as_json(), tmp_path / "secret", tmp_path / "state", port=port)
+        tree = configuration(lab.description.as_json(), tmp_path / "secret", tmp_path / "state", port=free_port())
         yield World(lab, tmp_path, tree)
 
 

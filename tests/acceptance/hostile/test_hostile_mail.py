@@ -11,7 +11,6 @@ import imaplib
 import json
 import re
 import smtplib
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from tests.acceptance.conftest import (
 )
 from tests.acceptance.hostile import letters
 from tests.acceptance.hostile.proxy import Proxy, counting
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.timeout(240)]
 
@@ -111,8 +111,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         tree["deadlines"] = {"overdue_floor": "1s", "late": "11s", "missing": "12s", "give_up": "120s", "watch_until": "12s"}
         tree["submission"] |= {"attempt_timeout": "10s", "retry_for": "10s"}
         tree["watch"] |= {"sweep_after": "500ms", "poll_every": "2s", "command_timeout": "20s"}
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         tree["listen"] = {"host": "127.0.0.1", "port": port}
         running = stack.enter_context(daemon(write_tree(tree, directory), port, directory / "log"))
         stage = Scene(lab, running, proxy, directory / "state")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from base64 import b64encode
 
@@ -115,23 +116,24 @@ async def test_4_and_5_after_a_timeout_the_connection_is_gone_for_good() -> None
         await peer.examine()
         tag = await peer.hear(b"UID SEARCH")
         if len(connections) == 1:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.2)
             peer.send(b"* SEARCH 1 2 3", tag + b" OK late")
-            await peer.gone()
+            with contextlib.suppress(ConnectionError):
+                await peer.gone()
             assert len(peer.heard) == 4, "nothing was asked on it again"
             return
         peer.send(b"* SEARCH", tag + b" OK none")
         await peer.bye()
 
     async with serving(script) as port:
-        box = mailbox(policy(port), timeout=0.2)
+        box = mailbox(policy(port), timeout=1.0)
         await box.open()
         with pytest.raises(MailboxError) as caught:
             await box.look(INBOX, None, now())
         assert caught.value.cause is BlindCause.TIMEOUT and "UID SEARCH" in caught.value.detail
         with pytest.raises(MailboxError):
             await box.look(INBOX, None, now())
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
         await box.open()
         assert (await box.look(INBOX, None, now())).copies == ()
         await box.close()
