@@ -1,17 +1,18 @@
 """When whom is told of what: which promises of the outbox are due to which channel, and how long to wait after a refusal.
 
-A channel hears of one incident in the order of its changes, one notice at a time; different incidents and different channels do not wait
-for each other. That it is over is told to those who heard that it began, and to nobody else.
+A channel hears of one incident in the order of its changes, one notice at a time, and so of incidents that share a dedup key: the end of
+the earlier must not close what the later has opened. Other incidents, and channels, do not wait for each other. That it is over is told to
+those who heard that it began, and to nobody else.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from monitor.model.channels import NotifyPolicy
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy
 from monitor.model.facts import NotifyFailed
 from monitor.model.incident import EVERYWHERE, IncidentId, Severity
 from monitor.model.instant import Instant
@@ -31,6 +32,9 @@ REPEAT_RESOLVED = 300.0  # a channel that forgets is told for so long that it is
 UNWRITABLE_AFTER = 10.0  # a journal that cannot be written for so long is told of without it
 
 
+Thread = tuple[str, str]  # channel, and what is one alert over there
+
+
 @dataclass(frozen=True, slots=True)
 class Duty:
     """Tell this item to this channel now."""
@@ -44,20 +48,25 @@ class Duty:
 
 
 def duties(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> list[Duty]:
-    """For each channel and incident the one telling that comes next, if its time has come."""
-    found: dict[tuple[str, IncidentId], Duty] = {}
-    for item, channel in _owed(outbox.items.values(), outbox, policy, now):
-        place = (channel, item.transition.incident)
-        if place not in found:
-            found[place] = Duty(item, channel)
-    return [duty for duty in found.values() if duty.item.is_due(now)]
+    """For each channel, of what is one alert there, the one telling that comes next."""
+    return _next(outbox.items.values(), outbox, policy, now)
 
 
 def duty(outbox: Outbox, policy: NotifyPolicy, now: Instant, channel: str, incident: IncidentId) -> Duty | None:
-    """The same for one channel and one incident."""
-    return next(
-        (Duty(item, channel) for item, to in _owed(outbox.of(incident), outbox, policy, now) if to == channel and item.is_due(now)), None
-    )
+    """The same for one channel and one incident; None also while another incident has to be told of first."""
+    keys = {_key(item) for item in outbox.of(incident)}
+    kin = [item for item in outbox.items.values() if _key(item) in keys]
+    mine = (duty for duty in _next(kin, outbox, policy, now) if (duty.channel, duty.item.transition.incident) == (channel, incident))
+    return next(mine, None)
+
+
+def _next(items: Iterable[Item], outbox: Outbox, policy: NotifyPolicy, now: Instant) -> list[Duty]:
+    """What waits for the end of a silence holds nobody up."""
+    found: dict[Thread, Duty] = {}
+    for item, channel in _owed(items, outbox, policy, now):
+        if item.is_due(now):
+            found.setdefault(_thread(policy, channel, item), Duty(item, channel))
+    return list(found.values())
 
 
 def owed(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> list[Item]:
@@ -83,40 +92,63 @@ def until_next(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> float | No
 
 
 def _owed(items: Iterable[Item], outbox: Outbox, policy: NotifyPolicy, now: Instant) -> Iterator[tuple[Item, str]]:
-    """What is not settled, in the order of the promises. That it is over is for those who heard that it began, or are still to hear it.
-    What came before the last that a channel took is told to it no more: a fallback may be asked late, when it has heard of the end."""
+    """What is not settled, in the order of the promises; `items` hold all with the dedup key of any of them. That it is over is for those
+    who heard that it began, or are still to hear it. What came before the last that a channel took is told to it no more: a fallback may be
+    asked late, when it has heard of the end, or of the next incident under the same key."""
     items = list(items)
     latest = {(channel, item.transition.incident): item.seq for item in items for channel in item.taken}
+    newest = {_thread(policy, channel, item): item.seq for item in items for channel in item.taken}
     hearing: defaultdict[tuple[IncidentId, int], dict[str, None]] = defaultdict(dict)
+    stuck: set[Thread] = set()
     for item in items:
         knowing = hearing[(item.transition.incident, item.episode)]
         if item.fires:
             knowing.update(dict.fromkeys(item.taken))
-            channels = () if item.superseded else _audience(outbox, item, policy, now)
+            channels = () if item.superseded else _audience(outbox, item, policy, now, stuck)
         else:
             channels = tuple(dict.fromkeys((*item.heard, *knowing)))
         for channel in channels:
+            if channel not in policy.channels or item.is_settled(channel):
+                continue
+            thread = _thread(policy, channel, item)
             if latest.get((channel, item.transition.incident), 0) > item.seq:
                 continue
-            if item.fires and _is_past(outbox, item, policy, now):
-                continue  # history: a channel that is new hears of what is open
-            if channel in policy.channels and not item.is_settled(channel):
-                knowing[channel] = None
-                yield item, channel
+            if _is_over(outbox, item) and (newest.get(thread, 0) > item.seq or _is_history(item, policy, now)):
+                continue
+            knowing[channel] = None
+            if channel in item.failed:
+                stuck.add(thread)
+            yield item, channel
 
 
-def _is_past(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> bool:
+def _key(item: Item) -> str:
+    """What makes its dedup key; the rest of that is the same for all."""
+    return f"{item.transition.symptom}/{item.transition.scope}"
+
+
+def _thread(policy: NotifyPolicy, channel: str, item: Item) -> Thread:
+    """Alertmanager knows an alert by its incident, everybody else by its dedup key."""
+    by_incident = isinstance(policy.channels.get(channel), AlertmanagerChannel)
+    return channel, item.transition.incident if by_incident else _key(item)
+
+
+def _is_over(outbox: Outbox, item: Item) -> bool:
     standing = outbox.standings.get(item.transition.incident)
-    speaks = standing is not None and standing.is_open and standing.episode == item.episode
-    return not speaks and now.seconds_since(item.due) >= policy.give_up_after
+    return standing is None or not standing.is_open or standing.episode != item.episode
 
 
-def _audience(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant) -> tuple[str, ...]:
-    """The channels of its route; for a page also the fallback, when one of them has refused it or does not take it for long."""
+def _is_history(item: Item, policy: NotifyPolicy, now: Instant) -> bool:
+    """A channel that is new hears of what is open."""
+    return item.fires and now.seconds_since(item.due) >= policy.give_up_after
+
+
+def _audience(outbox: Outbox, item: Item, policy: NotifyPolicy, now: Instant, stuck: Set[Thread]) -> tuple[str, ...]:
+    """The channels of its route; for a page also the fallback, when one of them has refused it or does not take it for long, or not what
+    has to be told before it (`stuck`)."""
     told = policy.told(item.transition.symptom, item.transition.severity, item.transition.scope)
     if item.transition.severity is Severity.TICKET:
         return told
-    if any(_in_trouble(outbox, item, channel, policy, now) for channel in told):
+    if any(_in_trouble(outbox, item, channel, policy, now, _thread(policy, channel, item) in stuck) for channel in told):
         return tuple(dict.fromkeys((*told, *policy.fallback)))
     return told
 
@@ -126,15 +158,15 @@ def unwritable_audience(policy: NotifyPolicy) -> tuple[str, ...]:
     return policy.told(Symptom.MONITOR, Severity.PAGE, EVERYWHERE)
 
 
-def _in_trouble(outbox: Outbox, item: Item, channel: str, policy: NotifyPolicy, now: Instant) -> bool:
-    """It gave this item up; or the item is old, and the channel takes neither it nor, for as long, any other."""
+def _in_trouble(outbox: Outbox, item: Item, channel: str, policy: NotifyPolicy, now: Instant, stuck: bool) -> bool:
+    """It gave this item up; or the item is old, and the channel takes neither it, or what comes before it, nor, for as long, any other."""
     failure, state = item.failed.get(channel), outbox.channels.get(channel)
     if failure is not None and failure.retry_in is None:
         return True
     if channel in item.taken or now.seconds_since(item.due) < policy.fallback_after:
         return False
     failing = state.failing_since if state is not None else None
-    return failure is not None or (failing is not None and now.seconds_since(failing) >= policy.fallback_after)
+    return stuck or failure is not None or (failing is not None and now.seconds_since(failing) >= policy.fallback_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +188,7 @@ def reminders(outbox: Outbox, channel: str, said: Mapping[IncidentId, Item], now
             continue
         if item.fires and standing.is_open:
             why = hushed(outbox, incident, now)
-            if why or not item.superseded:  # after a silence a newer notice speaks for it
+            if why or not item.superseded or not outbox.is_followed(item, channel):
                 again.append(Reminder(item, why))
         elif not item.fires and not standing.is_open and now.seconds_since(item.taken.get(channel, now)) <= REPEAT_RESOLVED:
             again.append(Reminder(item))

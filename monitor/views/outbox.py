@@ -103,6 +103,11 @@ class Outbox:
         standing = self.standings.get(incident)
         return self.item(standing.shown.get(channel, 0)) if standing else None
 
+    def is_followed(self, item: Item, channel: str) -> bool:
+        """A newer notice is still to speak for it to this channel. After a silence there is none when a person has it in hand."""
+        newer = (other for other in self.of(item.transition.incident) if other.seq > item.seq)
+        return any(not other.superseded and not other.is_settled(channel) for other in newer)
+
     def fold(self, entry: Entry) -> None:
         match entry.fact:
             case Transition() as fact:

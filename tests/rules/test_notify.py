@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model.channels import NotifyPolicy, WebhookChannel
-from monitor.model.facts import Entry, Fact, Notified, NotifyFailed, Silenced, Transition
+from monitor.model.channels import AlertmanagerChannel, NotifyPolicy, WebhookChannel
+from monitor.model.facts import Acknowledged, Entry, Fact, Notified, NotifyFailed, Silenced, Transition
 from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, NotTold
@@ -34,8 +34,8 @@ def took(about: int, channel: str, at: float = 1.0, incident: IncidentId = ONE) 
     return Notified(START.plus(at), incident, channel, about, 1, "ok")
 
 
-def failed(about: int, channel: str, retry_in: float | None, at: float = 1.0) -> NotifyFailed:
-    return NotifyFailed(START.plus(at), ONE, channel, about, 1, "down", "", retry_in)
+def failed(about: int, channel: str, retry_in: float | None, at: float = 1.0, incident: IncidentId = ONE) -> NotifyFailed:
+    return NotifyFailed(START.plus(at), incident, channel, about, 1, "down", "", retry_in)
 
 
 def silenced(seconds: float) -> Silenced:
@@ -52,6 +52,8 @@ def folded(*facts: Fact) -> Outbox:
 PAGE, TICKET = go(Phase.OPENED), go(Phase.OPENED, severity=Severity.TICKET)
 GROWN, OVER = go(Phase.GROWN, 10.0), go(Phase.RESOLVED, 20.0)
 HEARD = (took(1, "pager"), took(1, "chat"))
+ELSEWHERE = replace(go(Phase.OPENED, 0.0, TWO), scope=Scope(ScopeKind.PATH, "relay"))
+NEXT = go(Phase.OPENED, 4_000.0, TWO)  # under the key of the first, after which it cannot be opened again
 ROWS: dict[str, tuple[tuple[Fact, ...], float, set[str]]] = {
     "nothing": ((), 0, set()),
     "a page goes to the page channels": ((PAGE,), 0, {"pager 1", "chat 1"}),
@@ -61,7 +63,7 @@ ROWS: dict[str, tuple[tuple[Fact, ...], float, set[str]]] = {
     "the next waits for the first": ((PAGE, GROWN), 10, {"pager 1", "chat 1"}),
     "and comes when that is taken": ((PAGE, GROWN, took(1, "chat")), 10, {"pager 1", "chat 2"}),
     "or given up": ((PAGE, GROWN, failed(1, "chat", None)), 10, {"pager 1", "chat 2", "spare 1"}),
-    "incidents do not wait for each other": ((PAGE, go(Phase.OPENED, 0.0, TWO)), 0, {"pager 1", "pager 2", "chat 1", "chat 2"}),
+    "incidents do not wait for each other": ((PAGE, ELSEWHERE), 0, {"pager 1", "pager 2", "chat 1", "chat 2"}),
     "over: to those who heard": ((PAGE, *HEARD, OVER), 20, {"pager 4", "chat 4"}),
     "over: who never heard is told both": ((PAGE, took(1, "chat"), OVER), 20, {"pager 1", "chat 3"}),
     "over: who gave up hears nothing": (
@@ -78,7 +80,7 @@ ROWS: dict[str, tuple[tuple[Fact, ...], float, set[str]]] = {
     "a transient one: after fallback_after": ((PAGE, failed(1, "pager", 60.0)), 120, {"pager 1", "chat 1", "spare 1"}),
     "not tried yet: the fallback is left alone": ((PAGE,), 5_000, {"pager 1", "chat 1"}),
     "not tried, but its channel takes nothing": (
-        (go(Phase.OPENED, 0.0, TWO), failed(1, "pager", 9.0), PAGE), 200, {"pager 1", "chat 1", "spare 1", "pager 3", "chat 3", "spare 3"}
+        (ELSEWHERE, failed(1, "pager", 9.0, incident=TWO), PAGE), 200, {"pager 1", "chat 1", "spare 1", "pager 3", "chat 3", "spare 3"}
     ),
     "a fallback that is asked late hears nothing of what came before its last word": (
         (PAGE, failed(1, "pager", None), took(1, "chat"), took(1, "spare"), GROWN, took(5, "chat", 11.0), OVER, took(7, "spare", 21.0),
@@ -88,6 +90,22 @@ ROWS: dict[str, tuple[tuple[Fact, ...], float, set[str]]] = {
     "silence": ((PAGE, *HEARD, silenced(600)), 599, set()),
     "silence over": ((PAGE, *HEARD, silenced(600)), 600, {"pager 4", "chat 4"}),
     "silence, and over": ((PAGE, *HEARD, silenced(600), OVER), 30, {"pager 5", "chat 5"}),
+    "one key: the end of the first comes before the next": ((PAGE, *HEARD, OVER, NEXT), 4_000, {"pager 4", "chat 4"}),
+    "one key: and when that is taken, the next": ((PAGE, *HEARD, OVER, NEXT, took(4, "pager", 4_001.0)), 4_001, {"pager 5", "chat 4"}),
+    "one key: or given up": ((PAGE, *HEARD, OVER, NEXT, failed(4, "pager", None, 4_001.0)), 4_001, {"pager 5", "chat 4"}),
+    "one key: who took the next is not told that the first is over": (
+        (PAGE, *HEARD, OVER, failed(4, "pager", 9.0, 21.0), NEXT, took(6, "pager", 4_001.0, TWO)), 4_002, {"chat 4"}
+    ),
+    "one key: what is still open is told in any case": ((PAGE, NEXT, took(2, "pager", 4_001.0, TWO)), 4_002, {"pager 1", "chat 1"}),
+    "one key: what a silence holds holds nobody up": ((PAGE, *HEARD, silenced(9_000), NEXT), 4_000, {"pager 5", "chat 5"}),
+    "one key: a page behind a notice that is not taken, while others are: not yet the fallback": (
+        (PAGE, *HEARD, OVER, failed(4, "pager", 60.0, 21.0), ELSEWHERE, took(6, "pager", 22.0, TWO), took(6, "chat", 22.0, TWO),
+         took(4, "chat", 22.0), replace(NEXT, incident="INC-3")), 4_119, {"pager 4", "chat 10"}
+    ),
+    "one key: a page behind a notice that is not taken, while others are: the fallback": (
+        (PAGE, *HEARD, OVER, failed(4, "pager", 60.0, 21.0), ELSEWHERE, took(6, "pager", 22.0, TWO), took(6, "chat", 22.0, TWO),
+         took(4, "chat", 22.0), replace(NEXT, incident="INC-3")), 4_120, {"pager 4", "chat 10", "spare 10"}
+    ),
 }  # fmt: skip
 
 
@@ -102,6 +120,16 @@ def test_duties(name: str) -> None:
         assert duty.call is (Call.RESOLVE if duty.item.transition.phase is Phase.RESOLVED else Call.FIRE)
     assert {item.seq for item in notify.owed(outbox, POLICY, now)} >= {duty.item.seq for duty in found}
     assert notify.duty(outbox, POLICY, now, "nobody", ONE) is None
+
+
+def test_alertmanager_knows_an_alert_by_its_incident() -> None:
+    """There the end of one closes no other: neither waits, and both are told."""
+    am = replace(POLICY, channels={"am": AlertmanagerChannel(("http://am.test",), None)}, pages=("am",), fallback=())
+    waiting = folded(PAGE, took(1, "am"), OVER, NEXT)
+    assert [duty.item.seq for duty in notify.duties(waiting, am, START.plus(4_000))] == [3, 4]
+    assert notify.duty(waiting, am, START.plus(4_000), "am", TWO) == Duty(waiting.items["4"], "am")
+    late = folded(PAGE, took(1, "am"), OVER, NEXT, took(4, "am", 4_001.0, TWO))
+    assert notify.owing(late, am, START.plus(4_002)) == {(3, "am")}
 
 
 def test_a_channel_that_is_not_configured_is_owed_nothing() -> None:
@@ -200,6 +228,32 @@ def test_reminders() -> None:
     assert reminded(OVER) == [(3, "")], "over, and not yet said"
     assert reminded(OVER, took(6, "pager", 30.0), at=330.0) == [(6, ""), (3, "")]
     assert reminded(OVER, took(6, "pager", 30.0), at=331.0) == [(3, "")]
+
+
+SILENT = replace(go(Phase.SILENCED, 100.0), silent_until=START.utc + 700.0, note="SIL-1 of bob")
+IN_HAND = Acknowledged(START.plus(50.0), ONE, "ana")
+
+
+@pytest.mark.parametrize(
+    ("facts", "before", "after"),
+    [
+        ((PAGE, took(1, "am"), SILENT), [(1, "silenced by SIL-1 of bob")], []),
+        ((PAGE, took(1, "am"), SILENT, took(3, "am", 701.0)), [(3, "silenced by SIL-1 of bob")], [(3, "")]),
+        ((PAGE, took(1, "am"), SILENT, failed(3, "am", None, 701.0)), [(1, "silenced by SIL-1 of bob")], [(1, "")]),
+        ((PAGE, took(1, "am"), IN_HAND, SILENT), [(1, "silenced by SIL-1 of bob")], [(1, "")]),
+        ((PAGE, took(1, "am"), SILENT, replace(IN_HAND, at=START.plus(200.0))), [(1, "silenced by SIL-1 of bob")], [(1, "")]),
+        (
+            (PAGE, took(1, "am"), IN_HAND, SILENT, replace(GROWN, at=START.plus(800.0), parent=TWO)),
+            [(1, "part of INC-2")], [(1, "part of INC-2")],
+        ),
+        ((PAGE, took(1, "am"), IN_HAND, SILENT, replace(OVER, at=START.plus(800.0))), [], []),
+    ],
+    ids=["its end is to be told", "and is told", "or given up", "in hand before", "in hand in the silence", "in hand, a part", "over"],
+)  # fmt: skip
+def test_reminders_after_a_silence(facts: tuple[Fact, ...], before: list[tuple[int, str]], after: list[tuple[int, str]]) -> None:
+    """Either a newer notice speaks for it, or the one before goes on to be shown."""
+    found = [[(r.item.seq, r.hushed) for r in notify.reminders(folded(*facts), "am", {}, START.plus(at))] for at in (300.0, 900.0)]
+    assert found == [before, after]
 
 
 def test_reminders_of_what_is_not_written_down() -> None:

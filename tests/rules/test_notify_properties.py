@@ -137,6 +137,14 @@ def in_order(story: Story, restarts: int) -> None:
                 assert Call.FIRE not in heard[heard.index(Call.RESOLVE) :] if Call.RESOLVE in heard else True
 
 
+def in_order_of_their_key(story: Story, office: Office) -> None:
+    """Both incidents have one dedup key: whoever closes by it never closes what was opened later."""
+    promised = {notify.key(office.policy, item): item.seq for item in office.world.outbox.items.values()}
+    for fake in story.fakes.values():
+        taken = [promised[notice.key] for notice in fake.taken]
+        assert taken == sorted(taken)
+
+
 def settled(office: Office) -> None:
     assert notify.owed(office.world.outbox, office.policy.notify, office.now()) == []
     ends = {(fact.about, fact.channel) for fact in office.facts(Notified)}
@@ -157,6 +165,7 @@ def test_every_transition_is_told_or_given_up_in_order(
 ) -> None:
     story, office = run(script, answers, deaths)
     in_order(story, len(deaths))
+    in_order_of_their_key(story, office)
     promises = [entry for entry in office.entries if getattr(entry.fact, "phase", None) in FIRING]
     assert {str(entry.seq) for entry in promises} <= office.world.outbox.items.keys(), "nobody acknowledged, nobody silenced"
 

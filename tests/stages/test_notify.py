@@ -11,11 +11,12 @@ import pytest
 
 from monitor.model.channels import AlertmanagerChannel, NotifyPolicy
 from monitor.model.facts import Acknowledged, Notified, NotifyFailed, Reloaded
-from monitor.model.incident import IncidentId, Phase, Severity
+from monitor.model.incident import IncidentId, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, NotTold
 from monitor.model.verdict import Symptom
 from monitor.stages.notify import AT_ONCE, ATTEMPT
+from monitor.surface.deliveries import deliveries
 from monitor.views import outbox
 from tests.fakes.channel import DOWN, REFUSED, TAKEN, FakeChannel
 from tests.stages.office import HOOK, ONE, TWO, Office
@@ -205,7 +206,7 @@ async def test_a_slow_channel_delays_no_other_and_a_bad_incident_no_other(tmp_pa
     office = Office(tmp_path, {"slow": slow, "quick": quick})
     async with office.open():
         for number in range(20):
-            await office.tell(Phase.OPENED, IncidentId(f"INC-{number}"))
+            await office.tell(Phase.OPENED, IncidentId(f"INC-{number}"), scope=Scope(ScopeKind.PATH, f"app-{number}"))
         await settle(1)
         assert len(quick.taken) == 20
         assert slow.heard == [] and slow.under_way == AT_ONCE
@@ -224,6 +225,49 @@ async def test_a_resolve_never_overtakes_its_page(tmp_path: Path) -> None:
         await office.tell(Phase.OPENED, episode=2)
         await settle(60)
     assert [(notice.call, notice.episode) for notice in hook.taken] == [(Call.FIRE, 1), (Call.FIRE, 1), (Call.RESOLVE, 1), (Call.FIRE, 2)]
+
+
+@virtual
+@pytest.mark.parametrize("back", [10.0, 30.0, 50.0, 200.0])
+async def test_the_end_of_one_incident_never_closes_the_next_under_its_key(tmp_path: Path, back: float) -> None:
+    """The channel is down over the end of the first and the beginning of the second; a crash changes nothing."""
+    hook = FakeChannel()
+    office = Office(tmp_path, {"hook": hook})
+    async with office.open():
+        await office.tell(Phase.OPENED)
+        await settle(10)
+        hook.answer_from_now_on(DOWN)
+        await office.tell(Phase.RESOLVED)
+        await settle(3_700)
+        await office.tell(Phase.OPENED, TWO)
+        await settle(back)
+    office = Office(tmp_path, {"hook": hook}, office)
+    async with office.open():
+        await settle(back)
+        hook.answer_from_now_on(TAKEN)
+        await settle(100)
+    assert [(call, incident) for _, call, incident in hook.calls()] == [(Call.FIRE, ONE), (Call.RESOLVE, ONE), (Call.FIRE, TWO)]
+    assert len({notice.dedup_key for notice in hook.taken}) == 1
+    assert {row["state"] for row in deliveries(office.desk)["notifications"]} == {"told"}  # type: ignore[attr-defined]
+
+
+@virtual
+async def test_an_end_that_came_too_late_for_its_key_is_told_no_more_and_the_log_says_so(tmp_path: Path) -> None:
+    """A journal in which the next incident was told first."""
+    hook = FakeChannel()
+    before, office = Office(tmp_path, {}), Office(tmp_path, {"hook": hook})
+    first = await before.tell(Phase.OPENED)
+    over = await before.tell(Phase.RESOLVED)
+    second = await before.tell(Phase.OPENED, TWO)
+    down = NotifyFailed(before.now(), ONE, "hook", over.seq, 1, "503", "", 60.0)
+    taken = [Notified(before.now(), incident, "hook", seq, 1, "ok") for incident, seq in ((ONE, first.seq), (TWO, second.seq))]
+    await before.journal.append([down, *taken])
+    office.before = before
+    async with office.open():
+        await settle(100)
+        assert hook.heard == []
+        states = [(row["of"], row["incident"], row["state"]) for row in deliveries(office.desk)["notifications"]]  # type: ignore[attr-defined]
+    assert states == [("opened", TWO, "told"), ("resolved", ONE, "superseded"), ("opened", ONE, "told")]
 
 
 # --- silences -----------------------------------------------------------------------------------------------------------
@@ -498,6 +542,23 @@ async def test_a_silence_takes_the_alert_back_once_and_says_so(tmp_path: Path) -
         await settle(300)
     fired = [heard.notice.key for heard in am.heard if heard.notice.call is Call.FIRE]
     assert len(fired) >= 3 and len(set(fired)) == 2
+
+
+@virtual
+async def test_what_a_person_has_in_hand_is_shown_again_after_a_planned_silence(tmp_path: Path) -> None:
+    """Under the same key: it is no news."""
+    am = FakeChannel()
+    office = forgetful(tmp_path, am)
+    async with office.open():
+        await office.tell(Phase.OPENED)
+        await office.journal.append([Acknowledged(office.now(), ONE, "ana")])
+        await settle(10)
+        await office.tell(Phase.SILENCED, silent_until=office.now().utc + 600, note="SIL-1 of bob")
+        await settle(590)
+        assert [heard.notice.call for heard in am.heard] == [Call.FIRE, Call.RESOLVE]
+        await settle(290)
+    assert [heard.notice.call for heard in am.heard[2:]] == [Call.FIRE] * 4
+    assert len({heard.notice.key for heard in am.heard}) == 1
 
 
 @virtual
