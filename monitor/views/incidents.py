@@ -220,8 +220,8 @@ class Incidents:
                     self.rounds[fact.confirm[0].path] = fact.at
         told = fact.note or (fact.diagnosis.summary if fact.diagnosis else "")
         state.note(Step(fact.at, word_of(fact), fact.by, told))
-        resolved = [key for key, known in self.known.items() if known.resolved_at is not None]
-        for key in resolved[:-KEPT_RESOLVED]:
+        ends = {key: known.resolved_at.utc for key, known in self.known.items() if known.resolved_at is not None}
+        for key in sorted(ends, key=lambda key: ends[key])[:-KEPT_RESOLVED]:  # one that was open for long ended just now
             del self.known[key]
 
 

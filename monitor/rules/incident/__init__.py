@@ -20,8 +20,9 @@ from monitor.rules.incident.blindness import Trouble, next_blind, troubles
 from monitor.rules.incident.confirm import confirm_round
 from monitor.rules.incident.layout import Layout, severity
 from monitor.rules.incident.losses import lossy
-from monitor.rules.incident.opening import Finding, at_once, find
+from monitor.rules.incident.opening import at_once, find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
+from monitor.rules.incident.suspects import Finding
 from monitor.views.incidents import IncidentState
 from monitor.views.world import World
 

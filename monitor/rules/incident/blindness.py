@@ -49,8 +49,8 @@ def is_told(scene: Scene, symptom: Symptom, scope: Scope) -> bool:
 
 
 def resolved_at(scene: Scene, symptom: Symptom, scope: Scope) -> Instant | None:
-    ends = [s.resolved_at for s in scene.incidents.known.values() if s.last.symptom is symptom and s.last.scope == scope and s.resolved_at]
-    return max(ends, key=lambda at: at.utc, default=None)
+    ends = [scene.ended(state) for state in scene.incidents.known.values() if state.last.symptom is symptom and state.last.scope == scope]
+    return max((at for at in ends if at is not None), key=lambda at: at.utc, default=None)
 
 
 def is_new(scene: Scene, symptom: Symptom, scope: Scope, at: Instant) -> bool:

@@ -8,8 +8,8 @@ from heapq import nlargest
 from monitor.model.incident import Opening, Scope, ScopeKind
 from monitor.model.probe import ProbeId, Purpose, Route
 from monitor.model.verdict import Reason, Symptom
-from monitor.rules.incident.opening import Finding
 from monitor.rules.incident.scene import Bad, Kind, Scene, Showing
+from monitor.rules.incident.suspects import Finding
 from monitor.views.evidence import Loss, Trial
 from monitor.views.incidents import IncidentState
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from monitor.model.incident import Opening, Scope, ScopeKind
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, Route
 from monitor.model.verdict import Reason, Symptom
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
+from monitor.rules.incident.suspects import Finding, adverse, is_news, of_no_path
+from monitor.rules.incident.sustained import late, long_since, sustained
 from monitor.views.incidents import IncidentState
 
 WINDOW = 4  # a suspect and its confirm probes
@@ -22,25 +22,9 @@ WITHOUT_CONTROL = 2.0  # times overdue, where no control path arrives to tell th
 OTHERS_PATIENCE = 20.0  # seconds to wait whether other paths fail as well: longer than a relay is tried to be reached
 TAKEN_PATIENCE = 8.0  # where relays refuse, the control path has answered when its relay takes mail; its arrival is waited for so long
 ROUND_PATIENCE = 180.0  # seconds to wait for a confirm round before what one place shows is believed alone
-SUSTAINED_ENOUGH = 3  # probes of one mailbox; a provider has at least two
-LATE_ENOUGH = 6
 SEEN = frozenset(
     {Reason.PASS, Reason.LATE, Reason.SPAM, Reason.MISFILED, Reason.MISROUTED, Reason.ALTERED, Reason.UNAUTHENTICATED, Reason.DUPLICATE}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Enough evidence. `scope`: where it is not the smallest one that holds the evidence."""
-
-    opening: Opening
-    symptom: Symptom
-    bad: tuple[Bad, ...]
-    scope: Scope | None = None
-
-    @property
-    def routes(self) -> set[Route]:
-        return {bad.route for bad in self.bad}
 
 
 def at_once(scene: Scene, path: PathName, family: Symptom) -> Finding | None:
@@ -56,28 +40,26 @@ def at_once(scene: Scene, path: PathName, family: Symptom) -> Finding | None:
 
 def find(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, told: bool = False) -> Finding | None:
     """What the evidence on this path amounts to. None: not enough, worth waiting for more, or (unless `told`) told of already."""
-    suspects = _adverse(scene, scene.layout.of_path.get(path, ()), family)
+    suspects = adverse(scene, scene.layout.of_path.get(path, ()), family)
     hard = [bad for bad in suspects if bad.showing.kind is Kind.HARD]
     slow = [bad for bad in suspects if bad.showing.kind is Kind.SLOW]
     found = money(scene, path, family)
     if found is None and hard:
-        found = _wide(scene, path, family, suspicion, hard) or _narrow(scene, path, family, suspicion, hard)
+        found = _wide(scene, path, family, suspicion, hard, told) or _narrow(scene, path, family, suspicion, hard, told)
     if found is None and len({bad.route.mailbox for bad in slow}) > 1:
         found = stalled(scene, path, family)
-    if found is None and slow and _long_since(scene, slow, family):
-        found = _sustained(scene, slow, family)
+    if found is None and slow and long_since(scene, slow, family):
+        found = sustained(scene, slow, family, told)
     if found is None and slow:
-        found = _late(scene, path, family, slow)
-    if found is None or told or any(scene.covering(route, family) is None for route in found.routes):
-        return found
-    return None
+        found = late(scene, path, family, slow, told)
+    return found if found is not None and (told or is_news(scene, found.bad, family)) else None
 
 
 def money(scene: Scene, path: PathName, family: Symptom) -> Finding | None:
     """A wrong amount or currency, even once. Its scope is the path: whoever prints the amount is there, no provider changes it."""
     if family is not Symptom.CONTENT_WRONG:
         return None
-    found = [bad for bad in _adverse(scene, scene.layout.of_path.get(path, ()), family) if bad.trial.money]
+    found = [bad for bad in adverse(scene, scene.layout.of_path.get(path, ()), family) if bad.trial.money]
     return Finding(Opening.AT_ONCE, family, tuple(found), Scope(ScopeKind.PATH, path)) if found else None
 
 
@@ -146,41 +128,69 @@ def _arrives(scene: Scene, path: PathName, lost: Sequence[Bad]) -> bool:
     )
 
 
-def _long_since(scene: Scene, slow: Sequence[Bad], family: Symptom) -> bool:
-    """The first of these, or of those just before it, was sent long enough ago for anything to have lasted."""
-    began = (run[0].trial.sent for bad in slow if (run := scene.run(bad.route, family)))
-    return any(scene.now.seconds_since(sent) >= scene.policy.incidents.sustained_after for sent in began)
-
-
-def _wide(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, found: Sequence[Bad]) -> Finding | None:
+def _wide(
+    scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, found: Sequence[Bad], told: bool
+) -> Finding | None:
     """Certain failures at two providers within one round confirm each other."""
     if len(scene.layout.providers_of(bad.route for bad in found)) < 2:
         return None
     newest = max(found, key=lambda bad: bad.trial.seq)
-    plan = scene.policy.routes[newest.route]
-    near = [bad for bad in found if newest.trial.sent.seconds_since(bad.trial.sent) <= plan.every + plan.deadlines.missing_after]
+    near = [bad for bad in found if newest.trial.sent.seconds_since(bad.trial.sent) <= _round(scene, newest)]
     if len(scene.layout.providers_of(bad.route for bad in near)) < 2 or _others_undecided(scene, path, family, suspicion):
         return None
-    elsewhere = [bad for bad in _adverse(scene, scene.layout.routes.values(), family) if bad.route.path != path]
-    return Finding(Opening.CONFIRMED, family, (*near, *(bad for bad in elsewhere if bad.showing.kind is Kind.HARD or bad.trial.unreached)))
+    if not _is_confirmed(scene, near, family, told):
+        return None
+    elsewhere = [bad for bad in adverse(scene, scene.layout.routes.values(), family) if bad.route.path != path]
+    certain = [bad for bad in elsewhere if bad.showing.kind is Kind.HARD or bad.trial.unreached]
+    return Finding(Opening.CONFIRMED, family, (*near, *(bad for bad in certain if _is_of_now(scene, bad, newest, family))))
 
 
-def _narrow(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, suspects: Sequence[Bad]) -> Finding | None:
-    """Two of the four latest probes of one place failed for certain. Waits for the confirm round, which may show that it is wider."""
+def _narrow(
+    scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, suspects: Sequence[Bad], told: bool
+) -> Finding | None:
+    """Two of the four latest probes of one place failed for certain. Waits for the confirm round, which may show that it is wider. A
+    provider of which two mailboxes are suspect comes before each of them: it pages, and one mailbox alone does not."""
     if not _round_over(scene, suspicion):
         return None
     mailboxes = {bad.route.mailbox for bad in suspects}
-    places = [scene.layout.of_mailbox[mailbox] for mailbox in sorted(mailboxes)]
-    places += [scene.layout.of_provider[provider] for provider in sorted(scene.layout.providers_of(bad.route for bad in suspects))]
-    places.append(scene.layout.of_path[path])
-    for place in places:
+    providers = [scene.layout.of_provider[provider] for provider in sorted(scene.layout.providers_of(bad.route for bad in suspects))]
+    wide = [place for place in providers if len({bad.route.mailbox for bad in suspects if bad.route in place}) > 1]
+    narrow = [scene.layout.of_mailbox[mailbox] for mailbox in sorted(mailboxes)]
+    for place in (*wide, *narrow, *providers, scene.layout.of_path[path]):
         window = _window(scene, place, family)
         certain = [bad for bad in window if bad.showing.speaks_of(family) and bad.showing.kind is Kind.HARD and scene.counts(bad, family)]
-        found = _of_no_path(scene, certain, family)
-        if len(found) >= ENOUGH:
+        found = of_no_path(scene, certain, family)
+        if len(found) >= ENOUGH and _is_confirmed(scene, found, family, told):
             together = {bad.trial.probe: bad for bad in (*found, *(s for s in suspects if s.route in place))}
             return Finding(Opening.CONFIRMED, family, tuple(together.values()))
     return None
+
+
+def _is_confirmed(scene: Scene, found: Sequence[Bad], family: Symptom, told: bool) -> bool:
+    """Enough of it is news. What an open incident has told of for longer than a round is sick anyway: it confirms no single failure
+    elsewhere, and hides no other place. With `told` all of it counts."""
+    if told or not found:
+        return len(found) >= ENOUGH
+    news = [bad for bad in found if scene.covering(bad.route, family) is None]
+    if not news:
+        return False
+    newest = max(found, key=lambda bad: bad.trial.seq)
+    now = [bad for bad in found if _is_of_now(scene, bad, newest, family)]
+    earlier = [bad for new in news for bad in scene.run(new.route, family)]  # of the same routes, beyond the window
+    return len({bad.trial.probe for bad in (*now, *earlier)}) >= ENOUGH
+
+
+def _is_of_now(scene: Scene, bad: Bad, newest: Bad, family: Symptom) -> bool:
+    """Nobody was told of it, or it has failed for no longer than a round before the newest."""
+    run = scene.run(bad.route, family)
+    near = bool(run) and newest.trial.sent.seconds_since(run[0].trial.sent) <= _round(scene, newest)
+    return near or scene.covering(bad.route, family) is None
+
+
+def _round(scene: Scene, newest: Bad) -> float:
+    """Seconds in which every route has its turn, and what it shows is known."""
+    plan = scene.policy.routes[newest.route]
+    return plan.every + plan.deadlines.missing_after
 
 
 def _window(scene: Scene, routes: Iterable[Route], family: Symptom) -> list[Bad]:
@@ -234,73 +244,6 @@ def _taken(scene: Scene, route: Route, asked: Instant) -> bool:
     return any(state is not None and state.taken for state in since)
 
 
-def _sustained(scene: Scene, suspects: Sequence[Bad], family: Symptom) -> Finding | None:
-    """Nothing good from one provider, or one mailbox, for so long: what usually passes has not passed."""
-    everywhere = _of_no_path(scene, _adverse(scene, scene.layout.routes.values(), family), family)
-    for provider in sorted(scene.layout.providers_of(bad.route for bad in suspects)):
-        routes = [bad.route for bad in everywhere if scene.layout.provider(bad.route) == provider]
-        boxes = {route.mailbox for route in routes}
-        if len(boxes) > 1 and (run := _lasting(scene, routes, family, 1.0)):
-            wider = [bad.route for bad in everywhere if bad.route not in routes]
-            return Finding(Opening.SUSTAINED, _worst(run), (*run, *_also_lasting(scene, wider, family)))
-        # while another mailbox of the provider looks bad, one alone is named only after twice the time
-        for mailbox in sorted(boxes):
-            mine = [route for route in routes if route.mailbox == mailbox]
-            if run := _lasting(scene, mine, family, 1.0 if len(boxes) == 1 else 2.0):
-                return Finding(Opening.SUSTAINED, _worst(run), tuple(run))
-    return None
-
-
-def _lasting(scene: Scene, routes: Sequence[Route], family: Symptom, times: float) -> list[Bad]:
-    """The adverse probes of these routes since any of them was good, if they span long enough; else none."""
-    run: list[Bad] = []
-    for route, trial in scene.merged(routes):
-        showing = scene.shows(trial, route)
-        if showing.kind is Kind.GOOD:
-            break
-        bad = Bad(route, trial, showing)
-        if showing.speaks_of(family) and scene.counts(bad, family):
-            run.append(bad)
-    run.reverse()
-    long_enough = len(run) >= SUSTAINED_ENOUGH and _span(run) >= scene.policy.incidents.sustained_after * times
-    return run if long_enough else []
-
-
-def _also_lasting(scene: Scene, routes: Sequence[Route], family: Symptom) -> list[Bad]:
-    """Other providers that have been as bad for half as long: the same trouble."""
-    found: list[Bad] = []
-    for provider in sorted(scene.layout.providers_of(routes)):
-        found += _lasting(scene, [route for route in routes if scene.layout.provider(route) == provider], family, 0.5)
-    return found
-
-
-def _late(scene: Scene, path: PathName, family: Symptom, slow: Sequence[Bad]) -> Finding | None:
-    """At least half of the latest probes of one place came late, over a long time."""
-    if family is not Symptom.DELIVERY_MISSING:
-        return None
-    suspects = [bad for bad in slow if bad.trial.reason is Reason.LATE]
-    places: list[tuple[Route, ...]] = [scene.layout.of_mailbox[name] for name in sorted({bad.route.mailbox for bad in suspects})]
-    places += [scene.layout.of_provider[name] for name in sorted(scene.layout.providers_of(bad.route for bad in suspects))]
-    if suspects:
-        places.append(scene.layout.of_path[path])
-    for place in places:
-        if found := _mostly_late(scene, place):
-            return Finding(Opening.SUSTAINED, Symptom.DELIVERY_LATE, tuple(found))
-    return None
-
-
-def _mostly_late(scene: Scene, place: Sequence[Route]) -> list[Bad]:
-    window: list[Bad] = []
-    for route, trial in scene.merged(place):
-        showing = scene.shows(trial, route)
-        if showing.kind is not Kind.NOTHING:
-            window.append(Bad(route, trial, showing))
-        late = [bad for bad in window if bad.trial.reason is Reason.LATE and scene.counts(bad, Symptom.DELIVERY_MISSING)]
-        if len(window) >= LATE_ENOUGH and len(late) * 2 >= len(window) and _span(late[::-1]) >= scene.policy.incidents.sustained_after:
-            return late[::-1]
-    return []
-
-
 def _unable(scene: Scene, path: PathName) -> Finding | None:
     """Two of the four latest submissions on a path came to nothing for a reason of ours."""
     family = Symptom.SUBMIT_BLIND
@@ -309,7 +252,7 @@ def _unable(scene: Scene, path: PathName) -> Finding | None:
         return None
     paths = [other for other in scene.layout.of_path if _all_unable(scene, other)]
     if len(paths) == len(scene.layout.of_path):
-        bad += [b for b in _adverse(scene, scene.layout.routes.values(), family) if b.route.path != path]
+        bad += [b for b in adverse(scene, scene.layout.routes.values(), family) if b.route.path != path]
         return Finding(Opening.BLIND, family, tuple(bad), Scope(ScopeKind.ALL))
     return Finding(Opening.BLIND, family, tuple(bad), Scope(ScopeKind.PATH, path))
 
@@ -321,28 +264,5 @@ def _all_unable(scene: Scene, path: PathName) -> bool:
 
 def _itself(scene: Scene, path: PathName) -> Finding | None:
     """Our own fault, even once."""
-    found = _adverse(scene, scene.layout.of_path.get(path, ()), Symptom.MONITOR)
+    found = adverse(scene, scene.layout.of_path.get(path, ()), Symptom.MONITOR)
     return Finding(Opening.ITSELF, Symptom.MONITOR, tuple(found), Scope(ScopeKind.ALL)) if found else None
-
-
-def _adverse(scene: Scene, routes: Iterable[Route], family: Symptom) -> list[Bad]:
-    """The newest evidence of these routes where it is adverse."""
-    found = (scene.adverse(route, family) for route in routes)
-    return [bad for bad in found if bad is not None]
-
-
-def _of_no_path(scene: Scene, found: Iterable[Bad], family: Symptom) -> list[Bad]:
-    """Without what a path that is known to be broken does: it says nothing about one place."""
-    held = ((bad, scene.covering(bad.route, family)) for bad in found)
-    return [bad for bad, state in held if state is None or state.last.scope.kind is not ScopeKind.PATH]
-
-
-def _worst(run: Sequence[Bad]) -> Symptom:
-    """Missing says more than overdue; late says that it came."""
-    counts = Counter(bad.showing.symptom for bad in run if bad.showing.symptom is not None)
-    order = (Symptom.DELIVERY_MISSING, Symptom.DELIVERY_STALLED, Symptom.DELIVERY_LATE)
-    return next((symptom for symptom in order if counts[symptom]), counts.most_common(1)[0][0])
-
-
-def _span(run: Sequence[Bad]) -> float:
-    return run[-1].trial.sent.seconds_since(run[0].trial.sent) if run else 0.0

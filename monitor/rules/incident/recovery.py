@@ -11,6 +11,7 @@ from monitor.model.policy import IncidentPolicy
 from monitor.model.probe import MailboxName, PathName, Route
 from monitor.model.verdict import Symptom
 from monitor.rules.incident import causes, findings, gates, ledger, telling, tripwires
+from monitor.rules.incident.layout import severity
 from monitor.rules.incident.opening import find
 from monitor.rules.incident.scene import Bad, Kind, Scene, family_of
 from monitor.rules.incident.telling import FLAP_SLOWER, GROWN_EVERY
@@ -144,7 +145,9 @@ def _level(scene: Scene, state: IncidentState, family: Symptom, bad: list[Bad]) 
         return state.last.severity
     for path in sorted({b.route.path for b in bad}):
         found = find(scene, path, family, None, told=True)
-        if found is not None and found.symptom is not Symptom.DELIVERY_LATE and state.last.scope.kind is not ScopeKind.MAILBOX:
+        if found is None or found.symptom is Symptom.DELIVERY_LATE or state.last.scope.kind is ScopeKind.MAILBOX:
+            continue
+        if severity(found.symptom, found.scope or scene.layout.smallest(found.routes)) is Severity.PAGE:
             return Severity.PAGE
     return state.last.severity
 

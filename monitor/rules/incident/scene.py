@@ -141,10 +141,17 @@ class Scene:
     def counts(self, bad: Bad, family: Symptom) -> bool:
         """What was sent before an incident about it was resolved is not held against anybody again."""
         return all(
-            bad.trial.sent.seconds_since(state.resolved_at) > 0
+            bad.trial.sent.seconds_since(ended) > 0
             for state in self.incidents.known.values()
-            if state.resolved_at is not None and family_of(state.last.symptom) is family and self.layout.holds(state.last.scope, bad.route)
+            if (ended := self.ended(state)) is not None
+            and family_of(state.last.symptom) is family
+            and self.layout.holds(state.last.scope, bad.route)
         )
+
+    def ended(self, state: IncidentState) -> Instant | None:
+        """When it was resolved. An end in the future was dated by a clock that has been set back since: nothing is surely older."""
+        at = state.resolved_at
+        return at if at is not None and self.now.seconds_since(at) >= 0 else None
 
     def covering(self, route: Route, family: Symptom) -> IncidentState | None:
         """The open incident of this family whose scope holds the route."""

@@ -89,7 +89,7 @@ def _speaks_for(scene: Scene, state: IncidentState, since: Instant) -> bool:
 def _trips(scene: Scene) -> list[Trouble]:
     found = []
     for name, trip in scene.world.evidence.tripped.items():
-        if name in scene.policy.mailboxes and is_new(scene, Symptom.STRAY, _scope(name), trip.at):
+        if _is_due(scene, name, trip.at):
             shows = scene.incidents.trips.get(name, ())
             found.append(Trouble(Symptom.STRAY, _scope(name), trip.at, (trip.seq,), Opening.AT_ONCE, Severity.PAGE, shows))
     return found
@@ -99,8 +99,14 @@ def _doubts(scene: Scene) -> list[Trouble]:
     return [
         Trouble(Symptom.STRAY, _scope(name), doubt.at, (doubt.seq,), Opening.AT_ONCE, Severity.TICKET, doubt.lines)
         for name, doubt in scene.world.tripwires.doubts.items()
-        if name in scene.policy.mailboxes and is_new(scene, Symptom.STRAY, _scope(name), doubt.at)
+        if _is_due(scene, name, doubt.at)
     ]
+
+
+def _is_due(scene: Scene, name: MailboxName, at: Instant) -> bool:
+    """Not told of yet. What is older than QUIET was, even where nobody remembers when that ended."""
+    known = name in scene.policy.mailboxes and is_new(scene, Symptom.STRAY, _scope(name), at)
+    return known and scene.now.seconds_since(at) < QUIET
 
 
 def _imitations(scene: Scene) -> list[Trouble]:
