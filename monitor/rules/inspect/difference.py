@@ -69,11 +69,16 @@ def _spf(name: str, old: Parts, new: Parts, subject: Subject) -> Iterator[Change
         return
     if not old:
         yield Gravity.WARNING, f"the SPF record of {name} is new"
-    yield from _rank(f"the policy of the SPF record of {name}", _word(old, "policy"), _word(new, "policy"), _SPF_POLICIES)
+    hidden = bool(new.get("opaque"))  # macros, exists, ptr: what they let in cannot be listed
+    if not hidden or _word(old, "opaque"):
+        yield from _rank(f"the policy of the SPF record of {name}", _word(old, "policy"), _word(new, "policy"), _SPF_POLICIES)
     networks = new.get("networks", ())
     lost = [address for address in subject.egress if holds(old.get("networks", ()), address) and not holds(networks, address)]
     for address in lost:
-        yield Gravity.CRITICAL, f"{address} is no longer authorised by SPF of {name}"
+        if hidden:
+            yield Gravity.WARNING, f"{address} is not listed in SPF of {name} any more, and may pass by what cannot be listed: see SPF-07"
+        else:
+            yield Gravity.CRITICAL, f"{address} is no longer authorised by SPF of {name}"
     added = [term for term in new.get("terms", ()) if term not in old.get("terms", ())]
     gone = [term for term in old.get("terms", ()) if term not in new.get("terms", ())]
     if added and old:
@@ -146,17 +151,33 @@ def _dmarc(name: str, old: Parts, new: Parts) -> Iterator[Change]:
         if _word(old, tag) != _word(new, tag):
             strict = _word(new, tag) == "s"
             yield (Gravity.INFO if strict else Gravity.WARNING), f"{tag} of {name} is {'strict' if strict else 'relaxed'} now"
-    gone = [uri for uri in old.get("rua", ()) if uri not in new.get("rua", ())]
-    added = [uri for uri in new.get("rua", ()) if uri not in old.get("rua", ())]
-    if gone:
-        yield Gravity.CRITICAL, f"aggregate reports of {name} no longer go to {_listed(gone)}"
-    if added:
-        yield Gravity.WARNING, f"aggregate reports of {name} go to {_listed(added)} too"
+    yield from _reports(name, old.get("rua", ()), new.get("rua", ()))
     if old.get("ruf") != new.get("ruf"):
         yield Gravity.WARNING, f"ruf of {name} changed"
     if _word(old, "at") != _word(new, "at"):
         domain = name.removeprefix("_dmarc.")
         yield Gravity.WARNING, f"the record that applies to {domain} stands at _dmarc.{_word(new, 'at') or domain} now"
+
+
+def _reports(name: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
+    before = {_destination(uri) for uri in old if uri not in new}
+    after = {_destination(uri) if ":" in uri else uri for uri in new if uri not in old}  # without a scheme no report goes anywhere
+    if gone := sorted(before - after):
+        yield Gravity.CRITICAL, f"aggregate reports of {name} no longer go to {_listed(gone)}"
+    if added := sorted(after - before):
+        yield Gravity.WARNING, f"aggregate reports of {name} go to {_listed(added)} too"
+    if old != new and before == after:
+        yield Gravity.INFO, f"rua of {name} is spelled otherwise"
+
+
+def _destination(uri: str) -> str:
+    """Whom it means: with or without `mailto:` and the obsolete size limit, and domains have no case (RFC 1035 section 2.3.3)."""
+    address = uri.partition("!")[0]
+    scheme, colon, rest = address.partition(":")
+    if colon and scheme.lower() != "mailto":
+        return f"{scheme.lower()}:{rest}"
+    local, at, domain = (rest if colon else address).rpartition("@")
+    return f"mailto:{local}{at}{domain.lower()}"
 
 
 def _mx(name: str, old: Parts, new: Parts) -> Iterator[Change]:

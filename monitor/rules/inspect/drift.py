@@ -174,9 +174,12 @@ def _findings(scene: Scene) -> Iterator[CheckResult]:
     for key, count in flapping(drifts, subject.now).items():
         times = f"{count} times{' or more' if count == MOST_TIMES else ''}"
         what = f"changed {times} within a day: two people or tools may be writing it, or its servers disagree"
-        yield DNS_14.warned(
-            f"{_about(key)} (flapping)", what, mend="find out who writes this record, and compare the answers of all its servers"
-        )
+        about, mend = f"{_about(key)} (flapping)", "find out who writes this record, and compare the answers of all its servers"
+        grave = any(one.key == key and one.gravity in (Gravity.CRITICAL, Gravity.ERROR) for one in drifts)
+        if grave:  # it breaks delivery each time, and never stands for long
+            yield DNS_14.failed(about, what, mend=mend, gravity=Gravity.ERROR)
+        else:
+            yield DNS_14.warned(about, what, mend=mend)
     for key in observed.unanswered:
         yield DNS_14.unknown(_about(key), f"could not be asked; it was not compared with the {_meant(subject)}")
     if not standing and observed.complete:

@@ -202,6 +202,8 @@ def _null(domain: Inbound) -> CheckResult:
     if not domain.null:
         return check.passed(domain.domain, "no null MX")
     record = shown(" | ".join(domain.mx.records))
+    if domain.settled and mx_of(domain.mx.records[0])[0] != 0:
+        return check.warned(domain.domain, "a null MX whose preference is not 0", record, "publish it as 0 . (RFC 7505 section 3)")
     if domain.settled:
         return check.passed(domain.domain, "a null MX: it sends nothing and takes nothing", record)
     if domain.parked is None:
@@ -249,7 +251,8 @@ def _implicit(domain: Inbound) -> CheckResult:
     if not addresses:
         return check.skipped(domain.domain, "neither MX nor address")
     saw = f"no MX, so that mail goes to {addresses[0]}"
-    return check.warned(domain.domain, saw, mend="publish an MX", publish=f"{domain.domain}. 3600 IN MX 10 mail.{domain.domain}.")
+    mend = "publish an MX that names this host, or the one that shall take the mail"
+    return check.warned(domain.domain, saw, mend=mend, publish=f"{domain.domain}. 3600 IN MX 10 {domain.domain}.")
 
 
 def _same_everywhere(scene: Scene, domain: Inbound) -> CheckResult:

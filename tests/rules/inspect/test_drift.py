@@ -67,6 +67,9 @@ CHANGES = [
     (with_(f"{S1} TXT", f"v=DKIM1; k=rsa; p={KEY}", "v=DKIM1; p="), CRITICAL, None),
     (gone(SPF), CRITICAL, "the SPF record of shop.test vanished"),
     (with_(SPF, "v=spf1 include:esp.test -all"), CRITICAL, "192.0.2.10 is no longer authorised by SPF of shop.test"),
+    (with_(SPF, "v=spf1 include:%{ir}._spf.esp.test -all"), WARNING, "192.0.2.10 is not listed in SPF of shop.test any more, and may pass"),
+    (with_(SPF, "v=spf1 exists:%{i}.esp.test -all"), WARNING, "see SPF-07"),
+    (with_(SPF, "v=spf1 redirect=%{d}.esp.test"), WARNING, "see SPF-07"),
     (with_(SPF, "v=spf1 ip4:192.0.2.10 include:esp.test ~all"), CRITICAL, "the SPF record of shop.test was weakened from -all to ~all"),
     (with_(SPF, "v=spf1 ip4:192.0.2.10 include:esp.test +all"), CRITICAL, "from -all to +all"),
     (with_(SPF, "v=spf1 ip4:192.0.2.10 ip4:203.0.113.7 include:esp.test -all"), WARNING, "has ip4:203.0.113.7 besides"),
@@ -79,6 +82,9 @@ CHANGES = [
     (with_(DMARC, "v=DMARC1; p=reject; pct=50; rua=mailto:d@shop.test"), CRITICAL, "pct of _dmarc.shop.test changed from 100 to 50"),
     (with_(DMARC, "v=DMARC1; p=reject"), CRITICAL, "no longer go to mailto:***@shop.test"),
     (with_(DMARC, "v=DMARC1; p=reject; rua=mailto:d@shop.test,mailto:e@shop.test"), WARNING, "go to mailto:***@shop.test too"),
+    (with_(DMARC, "v=DMARC1; p=reject; rua=MailTo:d@Shop.Test!10m"), INFO, "rua of _dmarc.shop.test is spelled otherwise"),
+    (with_(DMARC, "v=DMARC1; p=reject; rua=mailto:D@shop.test"), CRITICAL, "no longer go to mailto:***@shop.test"),
+    (with_(DMARC, "v=DMARC1; p=reject; rua=d@shop.test"), CRITICAL, "no longer go to mailto:***@shop.test"),
     (with_(DMARC, "v=DMARC1; p=reject; adkim=s; rua=mailto:d@shop.test"), INFO, "adkim of _dmarc.shop.test is strict now"),
     (gone("shop.test MX"), CRITICAL, "the MX records of shop.test vanished"),
     (with_("shop.test MX", "0 ."), CRITICAL, "null MX"),
@@ -290,6 +296,21 @@ def old(state: DriftState, seconds: float, name: str = S1, *changes: float) -> D
     return Drift(FacetKind.DKIM, name, "a", "b", CRITICAL, "what", state, NOW - seconds, NOW, changes=tuple(NOW - at for at in changes))
 
 
+@pytest.mark.parametrize("was", ["rua=d@shop.test", "rua=mailto:d@shop.test!10m"])
+def test_a_destination_that_is_mended_as_we_say_is_no_loss(was: str) -> None:
+    before = observed(with_(DMARC, f"v=DMARC1; p=reject; {was}")).facets
+    (one,) = later(0, GOOD, (), before)
+    assert (one.gravity, one.what) == (INFO, "rua of _dmarc.shop.test is spelled otherwise")
+
+
+def test_what_breaks_delivery_each_time_is_serious_although_it_never_stands() -> None:
+    known: tuple[Drift, ...] = ()
+    for look in range(3):
+        known = later(900.0 * look + 61, GOOD, later(900.0 * look, gone(f"{S1} TXT"), known))
+    result = World(GOOD, replace(MEANT, now=NOW + 2_000, drifts=known)).checked(judge)[0]
+    assert (result.status, result.gravity) == (Status.FAIL, Gravity.ERROR) and "(flapping)" in result.about
+
+
 def test_flapping() -> None:
     key = (FacetKind.DKIM, S1)
     there_and_back = [old(DriftState.REVERTED, 3600, S1, 7200, 6000, 3600, 1800)]
@@ -303,7 +324,7 @@ def test_flapping() -> None:
     assert flapping(known, NOW + 3600) == {key: 4}
     subject = replace(MEANT, drifts=tuple(there_and_back))
     results = World(GOOD, subject).checked(judge)
-    assert (results[0].about, results[0].status) == (f"{S1} (flapping)", Status.WARN) and "4 times" in results[0].saw
+    assert (results[0].about, results[0].status) == (f"{S1} (flapping)", Status.FAIL) and "4 times" in results[0].saw
 
 
 def test_bounded() -> None:

@@ -54,7 +54,7 @@ def _strangers(sight: Sight) -> Iterator[CheckResult]:
         elif evaluation.result is _PASS:
             mend = "Narrow the term that lets it in."
             yield check.failed(about, f"an address that nobody sends from passes by {shown(evaluation.why)}", shown(sight.text), mend)
-        elif sight.texts:
+        elif sight.texts and sight.egress:  # without the senders' addresses its refusal says nothing of them
             yield check.passed(about, f"{evaluation.result.value}: {shown(evaluation.why)}")
 
 
