@@ -114,6 +114,10 @@ class Inbound:
         """It neither sends nor takes mail, and the null MX stands alone."""
         return self.parked is True and self.null and len(self.mx.records) == 1
 
+    def publish(self, mx: str) -> str:
+        """The line of a zone file; none where the domain is an alias, beside which nothing can stand."""
+        return "" if self.mx.chain else f"{self.domain}. 3600 IN MX {mx}"
+
 
 def judge(scene: Scene) -> Iterator[CheckResult]:
     """All of them in every world."""
@@ -202,10 +206,11 @@ def _null(domain: Inbound) -> CheckResult:
     if not domain.null:
         return check.passed(domain.domain, "no null MX")
     record = shown(" | ".join(domain.mx.records))
-    if domain.settled and mx_of(domain.mx.records[0])[0] != 0:
-        return check.warned(domain.domain, "a null MX whose preference is not 0", record, "publish it as 0 . (RFC 7505 section 3)")
-    if domain.settled:
+    if domain.settled and record == "0 .":
         return check.passed(domain.domain, "a null MX: it sends nothing and takes nothing", record)
+    if domain.settled:
+        saw = "a null MX whose preference is not 0"
+        return check.warned(domain.domain, saw, record, "publish it with preference 0 (RFC 7505 section 3)", domain.publish("0 ."))
     if domain.parked is None:
         return check.unknown(domain.domain, "a null MX, and whether the domain sends is not known: its SPF record could not be asked for")
     gravity = Gravity.CRITICAL if domain.sends else Gravity.WARNING
@@ -247,12 +252,10 @@ def _implicit(domain: Inbound) -> CheckResult:
         return check.passed(domain.domain, "it has an MX", shown(" | ".join(domain.mx.records)))
     if unknown := next((host.unknown for host in domain.hosts if host.unknown), ""):
         return check.unknown(domain.domain, unknown)
-    addresses = [address for host in domain.hosts for address in host.addresses]
-    if not addresses:
+    if not (addresses := [address for host in domain.hosts for address in host.addresses]):
         return check.skipped(domain.domain, "neither MX nor address")
-    saw = f"no MX, so that mail goes to {addresses[0]}"
-    mend = "publish an MX that names this host, or the one that shall take the mail"
-    return check.warned(domain.domain, saw, mend=mend, publish=f"{domain.domain}. 3600 IN MX 10 {domain.domain}.")
+    saw, mend = f"no MX, so that mail goes to {addresses[0]}", "publish an MX that names this host, or the one that shall take the mail"
+    return check.warned(domain.domain, saw, mend=mend, publish=domain.publish(f"10 {domain.domain}."))
 
 
 def _same_everywhere(scene: Scene, domain: Inbound) -> CheckResult:

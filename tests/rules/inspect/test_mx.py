@@ -250,6 +250,15 @@ def test_a_parked_domain_takes_no_mail(spf: str, subject: dict[str, object], sta
     assert found.status is (Status.PASS if status is Status.PASS else Status.SKIP)
 
 
+def test_a_null_mx_has_the_preference_0() -> None:
+    world = mx("10 .", **{"shop.test TXT": ["v=spf1 -all"]})
+    assert [one.status for one in of(world, CheckId.MX_02) if one.about == DOMAIN] == [Status.WARN]
+
+
+def test_the_mx_to_publish_is_the_host_that_takes_the_mail_now() -> None:
+    assert only(records(**ALONE), CheckId.MX_04).publish == "shop.test. 3600 IN MX 10 shop.test."
+
+
 def test_whether_a_domain_is_parked_may_be_unknown() -> None:
     world = mx("0 .")
     dark = replace(world, dns=replace(world.dns, fails={"shop.test TXT": DnsFailure.SERVFAIL}))

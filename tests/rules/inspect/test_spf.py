@@ -13,6 +13,7 @@ from monitor.model.inspection import SeenMail, Subject
 from monitor.model.mail import AuthResult
 from monitor.model.mailauth import DeliveredMail, DmarcProof, Hop, MailProof, SignatureProof, SignatureState
 from monitor.rules.inspect.spf import CHECKS, MOST_RESULTS, judge
+from monitor.rules.inspect.untested import untested
 from tests.rules.inspect.worlds import DOMAIN, NOW, Dns, Row, World, holds, statuses
 
 RECORD = "v=spf1 ip4:192.0.2.10 ip6:2001:db8::10 mx include:_spf.relay.test -all"
@@ -361,6 +362,16 @@ def test_a_long_record_is_published_in_strings_of_255() -> None:
 def test_a_stranger_that_passes() -> None:
     found = one(record("v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::10 -all"), CheckId.SPF_07)
     assert "192.0.2.1 (a stranger)" in found.about and "ip4:192.0.2.0/24" in found.saw
+
+
+@pytest.mark.parametrize(
+    "texts", [["v=spf1 ip4:192.0.2.10 -all"], ["v=spf1 ip4:192.0.2.10 -all", "v=spf1 mx -all"], ["v=spf1 ipv4:1 -all"]]
+)
+def test_without_addresses_a_refused_stranger_is_no_pass(texts: list[str]) -> None:
+    """Otherwise a provider's demand for SPF would count as met, and nobody would be asked for --egress."""
+    world = World(Dns({**ZONE, "shop.test TXT": texts}), replace(SUBJECT, egress=()))
+    results = [result for result in world.checked(judge) if result.check is CheckId.SPF_07]
+    assert {result.status for result in results} <= {Status.SKIP} and CheckId.SPF_07 in untested(results)
 
 
 def test_a_documentation_address_that_is_declared_is_no_stranger() -> None:

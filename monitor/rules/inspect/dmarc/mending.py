@@ -12,9 +12,9 @@ from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zonefile import txt_line
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth.dmarc import Record, Step, Walk, aligned, parse, report_uri, walk
-from monitor.rules.mailauth.dmarc.record import REMOVED, looks_like, weaker
+from monitor.rules.mailauth.dmarc.record import POLICIES, REMOVED, looks_like, weaker
 
-_VALUES = {"adkim": ("r", "s"), "aspf": ("r", "s"), "psd": ("y", "n"), "t": ("y", "n")}
+_VALUES = {"sp": POLICIES, "np": POLICIES, "adkim": ("r", "s"), "aspf": ("r", "s"), "psd": ("y", "n"), "t": ("y", "n")}
 _MOST_DOMAINS = 20
 _REFUSED = (AuthResult.FAIL, AuthResult.PERMERROR)
 
@@ -90,7 +90,8 @@ def unprotected(record: Record) -> str:
     if record.missing_policy and weaker(missing, effective):
         return f"np={missing} is weaker than what applies to subdomains that exist ({effective})"
     if not record.missing_policy and effective == "none":
-        return "np is not given, and what applies instead is none: mail from names that do not exist is let through"
+        why = "np is not given" if record.tag("np") is None else f"np does not count ({record.policies_at_fault[0]})"
+        return f"{why}, and what applies instead is none: mail from names that do not exist is let through"
     return ""
 
 
@@ -131,6 +132,8 @@ def _proposal(scene: Scene, path: Walk, step: Step, parted: bool) -> Proposal:
     if step.answer.failed or step.several or (step.texts and step.record is None):
         return Proposal(step.name, None, target)
     old = step.record
+    if old is not None and any(not fault.startswith("p=") for fault in old.policies_at_fault):
+        return Proposal(step.name, None, target)  # which policy sp= or np= was meant to be only its owner knows
     tags = _new(scene, step) if old is None else _kept(scene, step, old)
     others = [(name, value) for name, value in old.tags if name not in tags and name not in ("v", *REMOVED)] if old is not None else []
     listed = scene.suffixes.registrable(step.domain)
@@ -167,7 +170,7 @@ def _new(scene: Scene, step: Step) -> dict[str, str]:
 
 def _kept(scene: Scene, step: Step, record: Record) -> dict[str, str]:
     """What is right in a record: the tags that we know, in their usual order."""
-    tags = {"p": record.policy, "sp": record.subdomain_policy, "np": record.missing_policy}
+    tags = {"p": record.policy}
     for name, values in _VALUES.items():
         value = (record.tag(name) or "").lower()
         tags[name] = value if value in values else ""

@@ -189,7 +189,7 @@ def _subdomains(path: Walk, step: Step, offers: Proposals) -> CheckResult:
     if saw := unprotected(record):
         offer = offered(offers, top)
         gone = offer.record is not None and not unprotected(offer.record)
-        return check.warned(top.name, saw, shown(record.text), offer.mend("protect them too"), offer.publish(gone))
+        return check.warned(top.name, shown(saw), shown(record.text), offer.mend("protect them too"), offer.publish(gone))
     effective = record.subdomain_policy or record.policy
     missing = record.missing_policy or effective
     return check.passed(top.name, f"subdomains: {effective}; such as do not exist: {missing}", shown(record.text))
