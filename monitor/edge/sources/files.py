@@ -1,8 +1,8 @@
 """CSV, JSONL and log files, read on as they grow.
 
 A round lists the files once and reads each at least as far as it was then, in the order of their last changes. What stands behind the
-last line end waits for the rest of its line; when the file has not grown for QUIET seconds it is handed out as it is, and again if it grows
-after all. While a line waits, the source was read until the round before: that line was not there then.
+last line end waits for the rest of its line; when the file has not grown for LEFT seconds (an export: QUIET) it is handed out as it is, and
+again if it grows after all. While a line waits, the source was read until the round before: that line was not there then.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from monitor.ports import Clock, SourceError
 SETTLED = 60.0  # seconds without a change after which an export counts as written
 CLOSING = 1.0  # seconds that close() waits for a read that was given up
 _MEND_LOST = "let the pattern match rotated files too, so that no row is lost"
+_MEND_OTHER = f"{_MEND_LOST}; where files are exports, set `complete: written`"
 
 Waiting = dict[tuple[int, int], tuple[int, float | None]]
 
@@ -103,15 +104,15 @@ class FileSource:
     def _begin(self, position: str, looks_on: Callable[[], bool]) -> _Round:
         began = self._clock.now().utc
         listed, places = find(self._source.pattern, looks_on), parse(position)
-        files = {found.path: found for found in listed}
+        files = {found.name: found for found in listed}
         known, gone = places.matched(listed)
-        kept = {path: replace(place, path=path) for path, place in known.items()}
+        kept = {name: replace(place, name=name) for name, place in known.items()}
         todo = deque(
-            found for found in listed if not (kept[found.path].is_unchanged(found) if found.path in kept else places.floor.covers(found))
+            found for found in listed if not (kept[found.name].is_unchanged(found) if found.name in kept else places.floor.covers(found))
         )
         for found in todo:
             may_read(found.path)
-        said = [(place.path, fault) for place in gone if (fault := _lost(place, files.get(place.path)))]
+        said = [(place.name, fault) for place in gone if (fault := _lost(place, files.get(place.name)))]
         return _Round(began, replace(places, of=kept), files, todo, deque(said))
 
     def _portion(self, now: _Round, goes_on: Callable[[], bool]) -> Portion:
@@ -137,7 +138,7 @@ class FileSource:
 
     def _step(self, now: _Round, found: Found, goes_on: Callable[[], bool]) -> Step | None:
         """None: there is no room to remember it; it is read when others are finished."""
-        place = now.places.of.get(found.path)
+        place = now.places.of.get(found.name)
         if place is None and not now.places.has_room():
             now.crowded = True
             return None
@@ -150,8 +151,8 @@ class FileSource:
             offset, since = self._waiting.get(found.identity, (-1, None))
             now.waiting[found.identity] = (step.place.offset, since if offset == step.place.offset else self._before)
         if step.went_back and place and not _has_copy(place, now.files.values()):
-            what = f"was read up to byte {place.offset} and does not reach so far or begins otherwise now; it is read again from its start"
-            return replace(step, faults=(RowFault(0, what, _MEND_LOST), *step.faults))
+            what = f"was read up to byte {place.offset}, and what was read is not there any more; it is read again from its start"
+            return replace(step, faults=(RowFault(0, what, _MEND_OTHER), *step.faults))
         return step
 
     def _made(self, now: _Round, path: str, step: Step | None, faults: tuple[RowFault, ...]) -> Portion:

@@ -17,6 +17,7 @@ from monitor.ports import SourceError
 
 MOST_FILES = 100_000  # that one pattern may match
 MOST_ENTRIES = 1_000_000  # names in directories that are looked at for one pattern
+_ADDRESS = re.compile(r"[^\s/@]{1,64}(?:@[^\s/@]{1,255})+")
 _MEND_MANY = "move old ones away, or narrow the pattern"
 
 
@@ -32,13 +33,24 @@ class Found:
     touched: int  # its name or place too: ctime, which nobody can set
 
     @property
+    def name(self) -> str:
+        """By which it is remembered."""
+        return name_of(self.path, self.inode)
+
+    @property
     def identity(self) -> tuple[int, int]:
         return self.device, self.inode
 
     @property
     def order(self) -> tuple[int, str]:
         """In which files are read."""
-        return self.changed, self.path
+        return self.changed, self.name
+
+
+def name_of(path: str, inode: int) -> str:
+    """Its path; where an address stands in that, without it and with the inode, which tells such files apart. Of such a name, itself."""
+    shown = _masked(path)
+    return path if shown == path else f"{shown}#{inode}"
 
 
 def find(pattern: str, goes_on: Callable[[], bool]) -> tuple[Found, ...]:
@@ -59,7 +71,7 @@ def find(pattern: str, goes_on: Callable[[], bool]) -> tuple[Found, ...]:
             one = Found(path, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
             found.setdefault(one.identity, one)
         elif not stat.S_ISDIR(seen.st_mode):
-            raise SourceError(f"{clean(path)} is no regular file", "let the pattern match files only", transient=False)
+            raise SourceError(f"{clean(_masked(path))} is no regular file", "let the pattern match files only", transient=False)
     if not found:
         raise SourceError(f"no file matches {clean(pattern)}", "write the files there, or mend the pattern")
     return tuple(sorted(found.values(), key=lambda one: one.order))
@@ -157,4 +169,9 @@ def may_read(path: str) -> None:
 
 def cannot_read(path: str, error: OSError) -> SourceError:
     mend = f"let uid {os.geteuid()} read it" if isinstance(error, PermissionError) else "look at the disk or the share"
-    return SourceError(f"cannot read {clean(path)}: {clean(error.strerror or str(error))}", mend)
+    return SourceError(f"cannot read {clean(_masked(path))}: {clean(error.strerror or str(error))}", mend)
+
+
+def _masked(path: str) -> str:
+    """A file that is named after a customer names nobody here."""
+    return _ADDRESS.sub("***", path)

@@ -10,18 +10,19 @@ from monitor.edge.sources.encoding import as_utf8
 from monitor.edge.sources.finding import Found
 from monitor.edge.sources.formats import cutter_for
 from monitor.edge.sources.opening import Opened
-from monitor.edge.sources.places import Place, fresh
+from monitor.edge.sources.places import Place, digest, fresh
 from monitor.model.ledger import RowFault
-from monitor.model.sources import FilesSource, PostfixSource
+from monitor.model.sources import Complete, FilesSource, PostfixSource
 
-QUIET = 300.0  # seconds without growth after which a last line counts without its end
+QUIET = 300.0  # seconds without growth after which an export is as long as it will be, and a packed file too
+LEFT = 86_400.0  # the same of a file that grows: half a line may stand at its end for as long as its writer has something in a buffer
 _MEND_PACKED = "pack it again from the original"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`ends`: there is no more of it in this round; `waits`: behind its place stands what is not finished yet. `went_back`: the place did
-    not fit the file any more, and it is read from its start."""
+    """`ends`: there is no more of it in this round; `waits`: behind its place stands what is not finished yet. `went_back`: what was read
+    is not there any more, and the file is read from its start."""
 
     place: Place
     cut: Cut | None = None
@@ -41,6 +42,7 @@ class Following:
         self._source = source
         self._opened = Opened(found.path)
         self._cutter: Cutter | None = None
+        self._export = isinstance(source, FilesSource) and source.complete is Complete.WRITTEN
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -53,21 +55,42 @@ class Following:
         """`now`: seconds since the epoch; `goes_on`: whether there is time left. Raises OSError."""
         found, head = self._found, self._opened.head()
         size, changed = self._opened.standing()
-        before = place.offset
-        went_back = not place.begins(head) or (size < place.size if self._opened.packed else size < place.offset)
-        if went_back:
+        still, before = abs(now - changed / 1e9), place.offset
+        lost = not self._holds(place, head, size)
+        if lost or self._is_rewritten(place, size, changed):
             self._cutter = None
             place = fresh(found)
-        place = replace(
-            place.known_by(head), path=found.path, device=found.device, inode=found.inode, size=found.size, changed=found.changed
-        )
+        if self._export:  # as it was listed: what is written from then on makes it another one
+            size, changed = found.size, found.changed
+        place = replace(place.known_by(head), name=found.name, device=found.device, inode=found.inode, size=size, changed=changed)
         try:
-            step = self._onward(place, abs(now - changed) >= QUIET, goes_on)
+            step = self._onward(place, still, goes_on)
         except Uncuttable as wrong:
             step = Step(replace(place, skip=Skip.REST, offset=size, size=size, done=size), faults=(wrong.fault,))
-        return replace(step, moved=step.place.offset != before, went_back=went_back)
+        return replace(step, place=self._marked(step.place, size), moved=step.place.offset != before, went_back=lost and not self._export)
 
-    def _onward(self, place: Place, quiet: bool, goes_on: Callable[[], bool]) -> Step:
+    def _holds(self, place: Place, head: bytes, size: int) -> bool:
+        """Whether what was read of it is still there, as far as that can be told by its beginning, its end and its size."""
+        long_enough = size >= (place.size if self._opened.packed else place.offset)
+        return long_enough and place.begins(head) and place.goes_on_from(self._opened.before(place.read))
+
+    def _is_rewritten(self, place: Place, size: int, changed: int) -> bool:
+        """An export that is not as it was left: it may have been changed anywhere. Of what grows: it was changed and did not grow."""
+        if self._export:
+            return (place.size, place.changed) != (self._found.size, self._found.changed)
+        return place.size == size and place.changed != changed
+
+    def _marked(self, place: Place, size: int) -> Place:
+        """As it is left. `size`: at the beginning of the step."""
+        if place.size != size and not self._export:  # it grew meanwhile; what has that size now was changed then
+            size, changed = self._opened.standing()
+            place = replace(place, changed=changed) if size == place.size else place
+        read = place.size if self._opened.packed else place.offset
+        return replace(place, read=read, tail=digest(self._opened.before(read)))
+
+    def _onward(self, place: Place, still: float, goes_on: Callable[[], bool]) -> Step:
+        """`still`: seconds since it was last changed."""
+        quiet = still >= QUIET
         if place.skip is Skip.REST:
             return Step(self._done(place, place.size))
         cutter = self._cutter = self._cutter or self._begin(quiet)
@@ -91,7 +114,7 @@ class Following:
             return Step(self._moved(place, found), found, waits=True)
         if found.taken:
             return Step(self._moved(place, found), found, ends=False)
-        return self._unfinished(place, cutter, raw)
+        return self._unfinished(place, cutter, raw, self._export or still >= LEFT)
 
     def _begin(self, quiet: bool) -> Cutter | None:
         self._opened.seek(0, lambda: True)
@@ -106,16 +129,19 @@ class Following:
             return self._cut_short(place, None, quiet)
         return Step(self._done(place, place.size) if empty or quiet else place, waits=not empty and not quiet)
 
-    def _unfinished(self, place: Place, cutter: Cutter, raw: bytes) -> Step:
-        """What stands behind the last finished record, when nothing has come for long. It is given again if the file grows, unless it ends
-        with a line end: then it is wrong and stays so."""
+    def _unfinished(self, place: Place, cutter: Cutter, raw: bytes, left: bool) -> Step:
+        """What stands behind the last finished record, when nothing has come for long. Where it ends with a line end it is wrong and stays
+        so; without one it counts if nobody writes any more (`left`), and is given again if the file grows after all."""
         size = place.offset + len(raw)
         if place.done == size:
             return Step(self._done(place, size))
+        ended = as_utf8(raw, cutter.codec).endswith((b"\n", b"\r"))
+        if not (ended or left):
+            return Step(place, waits=True)
         last = cut(cutter, raw, place.line, place.skip, True)
         if last.full:
             return Step(self._moved(place, last), last, ends=False)
-        closed = as_utf8(raw, cutter.codec).endswith((b"\n", b"\r")) and last.skip is not Skip.REST
+        closed = ended and last.skip is not Skip.REST
         return Step(self._done(self._moved(place, last) if closed else place, size), last)
 
     def _cut_short(self, place: Place, found: Cut | None, quiet: bool) -> Step:

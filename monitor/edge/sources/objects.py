@@ -1,6 +1,6 @@
 """JSON objects, one a line or in one array (RFC 8259) -> rows. Pure.
 
-Numbers stay as they are written: 12.50 is the text "12.50". What is nested stays JSON text; true and false are those words.
+Numbers stay as they are written: 12.50 is the text "12.50", see decimals. What is nested stays JSON text; true and false are those words.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from monitor.edge.sources.cutting import FAULTS, ROWS, Cut, Skip
+from monitor.edge.sources.decimals import written
 from monitor.edge.sources.encoding import as_utf8, decoded, encoded_length, encoding_of, length_in
 from monitor.model.ledger import RowFault, Table
 
@@ -48,7 +49,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object] | _Unfit:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_once, parse_float=str, parse_int=str, parse_constant=lambda word: _Unfit(f"{word} is no number")
+    object_pairs_hook=_once, parse_float=written, parse_int=str, parse_constant=lambda word: _Unfit(f"{word} is no number")
 )
 
 

@@ -32,10 +32,15 @@ class Opened:
         """Its first bytes as they are now; HEAD of them where there are so many."""
         return os.pread(self._file.fileno(), HEAD, 0)
 
-    def standing(self) -> tuple[int, float]:
-        """(size, when its content was last changed in seconds since the epoch), as it lies on the disk."""
+    def before(self, offset: int) -> bytes:
+        """What stands before it on the disk; HEAD bytes where there are so many."""
+        start = max(0, offset - HEAD)
+        return os.pread(self._file.fileno(), offset - start, start)
+
+    def standing(self) -> tuple[int, int]:
+        """(size, when its content was last changed in nanoseconds since the epoch), as it lies on the disk."""
         seen = os.fstat(self._file.fileno())
-        return seen.st_size, seen.st_mtime
+        return seen.st_size, seen.st_mtime_ns
 
     def seek(self, offset: int, goes_on: Callable[[], bool]) -> bool:
         """False: time is up before it was reached; ask again. A packed file has to be unpacked up to there."""

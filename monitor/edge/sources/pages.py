@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from monitor.edge.sources.decimals import written
 from monitor.edge.sources.watermark import Watermark, WatermarkError
 from monitor.model.ledger import RowFault, Table
 
@@ -241,7 +242,7 @@ def plain(value: object) -> object:
         case None | str() | bool() | int() | float():
             return value
         case Decimal():
-            return format(value, "f")
+            return written(format(value, "f"))
         case datetime() | date():
             return value.isoformat()
         case bytes() | bytearray() | memoryview():

@@ -1,7 +1,8 @@
 """Amounts of money as shops write them, exactly: text <-> whole numbers of ten-thousandths, by the currencies of ISO 4217.
 
-A figure that may mean two things is a fault with its mend, never a guess: `1.234,50` where the decimal mark is a point, `1,234` of a
-currency with cents. What a currency has no coins for (12.345 EUR, 12.50 JPY) is one too; superfluous noughts (12.3400) are not.
+A figure that may mean two things is a fault with its mend, never a guess: `1.234,50` where the decimal mark is a point, `1,234` and `1.000`
+of a currency with cents. What a currency has no coins for (12.345 EUR, 12.50 JPY) is one too; superfluous noughts (12.3400) are not.
+A comma is the decimal mark only where somebody said so; a point is it where nobody did, too.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ _PARTS = {
 }
 _TENS = tuple(10**power for power in range(5))
 _DECIMALS = 4  # ten-thousandths have so many
+_GROUP = 3  # digits of thousands
 
 
 class FigureFault(ValueError):
@@ -124,14 +126,15 @@ def _looked_up(text: str, near: bool) -> str | tuple[str, str]:
     return f"{quoted(text)} is no currency of ISO 4217", f"is {other} meant?" if other else "write its code of three letters"
 
 
-def figure(text: str, decimal: str, currency: str) -> tuple[int, str]:
+def figure(text: str, decimal: str, currency: str, *, sure: bool = False) -> tuple[int, str]:
     """(ten-thousandths, currency) of an amount as people write it: 12.50, £1,234.50, 1 234,50 EUR. `decimal`: the mark, "." or ",";
-    `currency`: where the text names none, and which one a sign of several means. Raises FigureFault."""
+    `currency`: where the text names none, and which one a sign of several means. `sure`: the mark is known, as of what was a number.
+    Raises FigureFault."""
     if (found := _PLAIN[decimal](text)) and (digits := currencies().get(currency)) is not None:
         whole, part = found.groups("")
         if len(part) <= digits:
             return int(whole + part) * _TENS[_DECIMALS - len(part)], currency
-    return _carefully(text, decimal, currency)
+    return _carefully(text, decimal, currency, sure)
 
 
 def minor(text: str, currency: str) -> tuple[int, str]:
@@ -157,7 +160,7 @@ def quoted(value: str) -> str:
     return f"'{masked[:40]}...'" if len(masked) > 40 or len(value) > 400 else f"'{masked}'"
 
 
-def _carefully(text: str, decimal: str, currency: str) -> tuple[int, str]:
+def _carefully(text: str, decimal: str, currency: str, sure: bool) -> tuple[int, str]:
     stripped = text.strip().translate(_BLANKS)
     if len(stripped) > LONGEST:
         raise FigureFault(f"an amount of {len(stripped)} characters", "write only the figure")
@@ -167,7 +170,7 @@ def _carefully(text: str, decimal: str, currency: str) -> tuple[int, str]:
         raise FigureFault(f"{quoted(text)} is no amount", "write it like 1234.50")
     before, number, after = (part.strip() for part in found.groups())
     code = _needed(_agreed([sign for sign in (before, after) if sign], currency))
-    return _number(number, decimal, code), code
+    return _number(number, decimal, code, sure), code
 
 
 def _agreed(signs: Sequence[str], currency: str) -> str:
@@ -194,7 +197,7 @@ def _meant(sign: str) -> frozenset[str]:
     raise FigureFault(f"{quoted(sign)} beside the figure is no currency", "write only the figure and its currency")
 
 
-def _number(number: str, decimal: str, code: str) -> int:
+def _number(number: str, decimal: str, code: str, sure: bool) -> int:
     digits = currencies()[code]
     found = _PARTS[decimal](number)
     if found is None:
@@ -203,10 +206,15 @@ def _number(number: str, decimal: str, code: str) -> int:
             raise FigureFault(f"{quoted(number)} is no amount with the decimal mark {decimal!r}", f'set `decimal: "{other}"`')
         raise FigureFault(f"{quoted(number)} is no amount", f"write it without grouping, like 1234{decimal}50")
     whole, separator, part = found["whole"], found["sep"], (found["part"] or "").rstrip("0")
+    if not sure and decimal == "." and separator is None and digits < _GROUP and _is_group(whole, found["part"], part):
+        raise FigureFault(
+            f"{quoted(number)} may mean {whole}{found['part']} or {whole}{f'.{part}' if part else ''}",
+            "write it without grouping, and with as many decimals as the currency has",
+        )
     if digits and separator is not None and separator in ",." and found["part"] is None and whole.count(separator) == 1:
         raise FigureFault(
             f"{quoted(number)} may mean {whole.replace(separator, '')} or {whole.replace(separator, decimal)}",
-            f'write it without grouping, or set `decimal: "{separator}"`',
+            "write it without grouping" + (f', or set `decimal: "{separator}"`' if separator == "," or digits >= _GROUP else ""),
         )
     if len(part) > digits:
         raise FigureFault(
@@ -216,6 +224,11 @@ def _number(number: str, decimal: str, code: str) -> int:
     if separator is not None:
         whole = whole.replace(separator, "")
     return _bounded(int(whole + part) * _TENS[_DECIMALS - len(part)])
+
+
+def _is_group(whole: str, behind: str | None, part: str) -> bool:
+    """Of 1.230: what is behind the mark may be the last three digits of a whole number. `part`: that without noughts at its end."""
+    return behind is not None and len(behind) == _GROUP > len(part) and len(whole) <= _GROUP and not whole.startswith("0")
 
 
 def _bounded(amount: int) -> int:

@@ -243,7 +243,7 @@ class _Reader:
             elif self._minor:
                 paid, named = minor(text_of("amount", amount), code)
             else:  # numbers have a point, whatever the mark in text is
-                paid, named = figure(text_of("amount", amount), ".", code)
+                paid, named = figure(text_of("amount", amount), ".", code, sure=True)
         except FigureFault as fault:
             raise Unfit("amount", fault.what, fault.mend) from None
         if named != code and currency is not None and currency != "":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from monitor.edge.sources import files, finding
 from monitor.edge.sources import places as positions
 from monitor.edge.sources.cutting import CHUNK
 from monitor.edge.sources.files import FileSource
-from monitor.edge.sources.following import QUIET
+from monitor.edge.sources.following import LEFT, QUIET
 from monitor.model.ledger import Portion, Table
 from monitor.model.sources import FileFormat, FilesSource, Layout
 from monitor.ports import SourceError
@@ -76,10 +77,21 @@ def test_a_line_that_waits_since_before_we_came_says_nothing_of_how_far_it_was_r
     assert [portion.read_until for portion in at.read()] == [None]
 
 
-def test_a_last_line_without_end_counts_when_nothing_came_for_long(at: Premises) -> None:
+@pytest.mark.parametrize("half", ["R-2,2.00,EUR", "R-2,2.0"])
+def test_half_a_line_waits_however_long_its_writer_has_nothing_to_say(at: Premises, half: str) -> None:
+    """Written through a buffer, it may have all its fields and be cut within the last."""
+    at.write("refunds.csv", HEAD + lines(ONE))
+    first = at.read()[-1].read_until
+    at.append("refunds.csv", half)
+    for ahead in (QUIET + 5, LEFT - 60):
+        at.clock.ahead = ahead
+        assert at.rows() == [] and at.last is not None and at.last.read_until == first
+
+
+def test_a_last_line_without_end_counts_when_nobody_wrote_for_a_day(at: Premises) -> None:
     at.write("refunds.csv", HEAD + lines(ONE) + "R-2,2.00,EUR")
     assert at.rows() == [ONE]
-    at.clock.ahead = QUIET + 5
+    at.clock.ahead = LEFT + 5
     assert at.rows() == [TWO]
     assert at.last is not None and at.last.read_until is not None
     assert at.rows() == []
@@ -90,16 +102,14 @@ def test_a_last_line_without_end_counts_when_nothing_came_for_long(at: Premises)
 
 
 def test_a_last_line_that_goes_on_after_all_comes_again_whole(at: Premises) -> None:
-    at.write("refunds.csv", HEAD + lines(ONE) + "R-2,2.00,E", age=QUIET + 5)
+    at.write("refunds.csv", HEAD + lines(ONE) + "R-2,2.00,E", age=LEFT + 5)
     assert at.rows() == [ONE, ("R-2", "2.00", "E")]
-    at.append("refunds.csv", "", age=QUIET + 2)
-    assert at.rows() == [], "touched, and nothing new"
     at.append("refunds.csv", "UR\n")
     assert at.rows() == [TWO]
 
 
 def test_half_a_row_that_nobody_finishes_is_a_fault(at: Premises) -> None:
-    at.write("refunds.csv", HEAD + lines(ONE) + "R-2,2.0", age=QUIET + 5)
+    at.write("refunds.csv", HEAD + lines(ONE) + "R-2,2.0", age=LEFT + 5)
     found = at.read()
     assert rows(found) == [ONE]
     assert [(name, fault.line, fault.what) for name, fault in faults(found)] == [("refunds.csv", 3, "has 2 fields, the header has 3")]
@@ -212,11 +222,9 @@ def test_files_come_in_the_order_of_their_changes_then_names(at: Premises) -> No
     assert [row[0] for row in at.rows()] == ["e"], "a new one with an old time"
 
 
-def test_touched_renamed_and_linked_files_are_not_read_again(at: Premises) -> None:
+def test_renamed_and_linked_files_are_not_read_again(at: Premises) -> None:
     first = at.write("refunds.csv", HEAD + lines(ONE))
     assert at.rows() == [ONE]
-    os.utime(first)
-    assert at.rows() == []
     first.rename(at.directory / "refunds.csv.1")
     assert at.rows() == []
     (at.directory / "refunds.csv.2").hardlink_to(at.directory / "refunds.csv.1")
@@ -253,6 +261,24 @@ def test_other_device_numbers_after_a_boot(at: Premises) -> None:
     at.position = at.position.replace(f",{device},", f",{device + 7},")
     at.append("refunds.csv", lines(TWO))
     assert at.rows() == [TWO]
+
+
+def test_a_position_of_an_older_version_is_read_on_from(at: Premises) -> None:
+    """It names files by their paths, and knows of no tail. Devices may have been renumbered meanwhile."""
+    at.write("refunds.csv.jane@example.com", HEAD + lines(ONE))
+    at.write("refunds.csv", HEAD + lines(TWO))
+    at.rows()
+    old = json.loads(at.position)
+    old["files"] = [row[:11] for row in old["files"]]
+    for row in old["files"]:
+        row[0] = row[0].replace(f"***#{row[2]}", "refunds.csv.jane@example.com")
+        row[1] += 7
+    old["floor"] = [0, "/exports/jane@example.com", 0]
+    at.position = json.dumps(old)
+    at.restart()
+    at.append("refunds.csv.jane@example.com", lines(THREE))
+    assert at.rows() == [THREE]
+    assert "jane" not in at.position
 
 
 # --- what may match ---------------------------------------------------------------------------------------------------------------
@@ -323,6 +349,20 @@ def test_a_file_that_may_not_be_read_makes_the_source_blind(at: Premises) -> Non
 def test_a_pipe_is_not_opened(at: Premises) -> None:
     os.mkfifo(at.directory / "refunds.csv")
     assert "no regular file" in raised(at).detail
+
+
+def test_an_address_in_a_name_is_neither_told_nor_kept(at: Premises) -> None:
+    for name, row in (("jane.doe", ONE), ("john.roe", TWO)):
+        at.write(f"refunds.csv.{name}@example.com", HEAD + lines(row))
+    assert sorted(at.rows()) == [ONE, TWO]
+    assert "@" not in at.position and "doe" not in at.position and at.position.count("/***#") == 2
+    at.restart()
+    at.append("refunds.csv.jane.doe@example.com", lines(THREE))
+    assert at.rows() == [THREE], "each is known again"
+    os.mkfifo(at.directory / "refunds.csv.max@example.com")
+    error = raised(at)
+    assert "no regular file" in error.detail and "max" not in error.detail and "/***" in error.detail
+    assert "jane" not in finding.cannot_read("/exports/jane@example.com.csv", OSError(5, "broken")).detail
 
 
 def test_too_many_files_are_refused(at: Premises, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,7 +490,7 @@ def test_more_unfinished_files_than_can_be_remembered_wait(at: Premises, monkeyp
         at.write(f"refunds.csv.{number}", HEAD + f"R-{number},1.00,EUR")
     assert at.rows() == [] and at.last.read_until is None
     got = []
-    at.clock.ahead = QUIET + 10
+    at.clock.ahead = LEFT + 10
     for _ in range(6):
         got += at.rows()
     assert sorted(row[0] for row in got) == [f"R-{number}" for number in range(6)] and at.last.read_until is not None

@@ -133,6 +133,10 @@ def test_numbers_have_an_order_and_other_kinds_have_none_among_them() -> None:
     [
         (Decimal("1E+3"), "1000"),
         (Decimal("0.10"), "0.10"),
+        (Decimal("12.500"), "12.50"),  # no thousands, see decimals
+        (Decimal("1.230000"), "1.230000"),
+        (Decimal("1.234"), "1.234"),
+        (Decimal(1_000), "1000"),
         (Decimal("1234567890123456789.0001"), "1234567890123456789.0001"),
         (12, 12),
         (None, None),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.edge.sources.files import SETTLED
+from monitor.edge.sources.following import QUIET
 from monitor.model.sources import Complete
 from tests.edge.sources.premises import HEAD, Premises
 
@@ -63,6 +64,14 @@ def test_one_with_half_a_line_at_its_end_and_what_is_younger_do_not_count(at: Pr
     assert until(at) is None
     night = at.write("refunds-1.csv", HEAD + "R-0,1.00,EUR\n", age=NIGHT)
     assert until(at) == changed(night)
+
+
+def test_a_last_line_without_end_counts_when_the_export_is_as_long_as_it_will_be(at: Premises) -> None:
+    export = at.write("refunds-1.csv", HEAD + "R-1,1.00,EUR", age=QUIET - 10.0)
+    assert at.rows() == []
+    at.clock.ahead = 11.0
+    assert at.rows() == [("R-1", "1.00", "EUR")]
+    assert at.last is not None and at.last.read_until == changed(export)
 
 
 def test_a_time_ahead_of_ours_says_nothing(at: Premises) -> None:

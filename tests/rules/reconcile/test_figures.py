@@ -23,6 +23,11 @@ TAKEN = [
     ("12.3400", ".", "EUR", 123_400, "EUR"),  # NUMERIC(19, 4) of a database
     ("1200.00", ".", "JPY", 12_000_000, "JPY"),
     ("1.234", ".", "KWD", 12_340, "KWD"),
+    ("1.230", ".", "KWD", 12_300, "KWD"),
+    ("1.230 KWD", ".", "", 12_300, "KWD"),
+    ("0.500", ".", "EUR", 5_000, "EUR"),  # no thousands begin with a nought
+    ("1234.500", ".", "EUR", 12_345_000, "EUR"),  # nor are they of four digits
+    ("1,000", ",", "EUR", 10_000, "EUR"),  # a comma is the mark where somebody said so
     ("1.2345", ".", "CLF", 12_345, "CLF"),
     ("12,50", ",", "EUR", 125_000, "EUR"),
     ("1,234.50", ".", "EUR", 12_345_000, "EUR"),
@@ -61,6 +66,12 @@ REFUSED = [
     ("1,234", ".", "EUR", "may mean 1234 or 1.234", "without grouping"),
     ("1.234", ",", "EUR", "may mean 1234 or 1,234", "without grouping"),
     ("1,234", ".", "KWD", "may mean", "without grouping"),
+    ("1.000", ".", "EUR", "may mean 1000 or 1", "without grouping"),
+    ("1.230", ".", "EUR", "may mean 1230 or 1.23", "without grouping"),
+    ("12.340", ".", "EUR", "may mean 12340 or 12.34", "without grouping"),
+    ("1.000 EUR", ".", "", "may mean 1000 or 1", "without grouping"),
+    ("1.000", ".", "JPY", "may mean 1000 or 1", "without grouping"),
+    ("1.000", ",", "EUR", "may mean 1000 or 1,000", "without grouping"),
     ("12,34.50", ".", "EUR", "no amount", "without grouping"),
     ("1,234 567.00", ".", "EUR", "no amount", "without grouping"),
     ("1,23,456.00", ".", "INR", "no amount", "without grouping"),

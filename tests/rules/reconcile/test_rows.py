@@ -20,6 +20,10 @@ PLAIN = Layout()
 REFUNDS = "refund amount currency at recipient"
 
 
+class Written(str):
+    """A number of JSON, as the API hands it over."""
+
+
 def one_refund(*cells: object, columns: str = REFUNDS, layout: Layout = PLAIN, match: Match = Match.REFUND) -> Refund | str:
     records, faults, _ = refunds_of_rows(table(columns, cells), layout, known(match), NOW)
     return records[0] if records else faults[0].what
@@ -42,6 +46,7 @@ def test_a_refund_as_it_goes_into_the_store() -> None:
         ((4711, 12, "EUR", 1_772_366_400, None), "4711", 120_000),
         ((4711.0, 12.5, "EUR", 1_772_366_400.0, None), "4711", 125_000),
         (("RF-1", "12.50", "EUR", AT, ""), "RF-1", 125_000),
+        (("RF-1", Written("12.500"), "EUR", AT, ""), "RF-1", 125_000),
         ((10**17, 0, "EUR", AT, None), "1" + "0" * 17, 0),
     ],
 )
