@@ -27,6 +27,9 @@ from monitor.surface.log import Level, Log, LogFormat
 
 T = TypeVar("T")
 
+KEPT_OPEN = 75.0  # seconds that a connection stays after an answer
+FAREWELL = 3.0  # seconds for answers under way at the end, twice at most: an orchestrator kills after ten
+
 
 def call(arguments: argparse.Namespace) -> int:
     notes: list[str] = []
@@ -130,8 +133,10 @@ class Libraries(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = f": {record.exc_info[1]!r}" if record.exc_info and record.exc_info[1] else ""
-        level = Level.ERROR if record.levelno >= logging.ERROR else Level.WARNING
+        raised = record.exc_info[1] if record.exc_info else None
+        ours = not record.name.startswith("aiohttp")  # what it refuses, a peer has sent: no fault of ours, and there may be a token in it
+        error = "" if raised is None else f": {raised!r}" if ours else f": {type(raised).__name__}"
+        level = Level.ERROR if ours and record.levelno >= logging.ERROR else Level.WARNING
         self._log.say(level, "library", f"{record.name}: {record.getMessage()}{error}")
 
 
@@ -143,7 +148,7 @@ async def serving(app: App) -> AsyncIterator[str]:
     api = Api(
         app.desk, app.metrics, app.edges.secrets, app.alive, lambda: True, ledger=app.ledger, nudge=stage.nudge, read_now=stage.read_now
     )
-    runner = web.AppRunner(api.application(), access_log=None, handle_signals=False)
+    runner = web.AppRunner(api.application(), access_log=None, handle_signals=False, keepalive_timeout=KEPT_OPEN, shutdown_timeout=FAREWELL)
     await runner.setup()
     try:
         try:

@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 TIMEOUT = 10.0  # seconds for one request, from the connection to the last byte
-MAX_ANSWER = 4 * 1024 * 1024
+MAX_ANSWER = 32 * 1024 * 1024  # the status of a thousand mailboxes on two paths is five
 MAX_REASON = 300  # characters of a page that is not ours
 CREATED, UNAUTHORIZED = 201, 401
 LATER = frozenset({408, 429})  # 4xx that says nothing against the question

@@ -121,7 +121,8 @@ def _cell(row: Document, document: Document) -> Text:
     else:
         ended = [trial for trial in row["recent"] if trial["verdict"] is not None]
         times = [trial["transit_seconds"] if trial["verdict"] == Verdict.PASS.value else None for trial in ended]
-        text = cell(times, Verdict(row["verdict"]), said(row["reason"]).plain, row["transit_seconds"])
+        known = row["verdict"] in frozenset(Verdict)  # a newer daemon may have others
+        text = cell(times, Verdict(row["verdict"]) if known else Verdict.INCONCLUSIVE, said(row["reason"]).plain, row["transit_seconds"])
     if row["last_evidence_at"]:
         text.append(f" {lapse(_seconds(row['last_evidence_at'], document['at']))} ago", style="dim")
     if row["stale"]:
@@ -143,7 +144,7 @@ def _incidents(document: Document) -> Table:
     table = _table("id", "severity", "state", "since", "where", "what")
     counts, rows = document["incidents"], sorted(document["incidents"]["list"], key=urgency)
     for row in rows[:MOST_INCIDENTS]:
-        style = GRAVITY[row["severity"] if row["state"] == "open" else row["state"]]
+        style = GRAVITY.get(row["severity"] if row["state"] == "open" else row["state"], STRANGE)
         what = f"{row['title']}: {row['summary']}" if row["summary"] else row["title"]
         since = clock(row["since"], document["at"])
         table.add_row(said(row["id"], style), said(row["severity"], style), *map(said, (state(row, document), since, row["scope"], what)))

@@ -207,3 +207,10 @@ async def test_a_token_of_two_roles_opens_for_both(tmp_path: Path) -> None:
     async with premises.served(books.shop(tmp_path, host=AWAY)) as site:
         site.secrets.values["ONCALL"] = TOKEN
         assert (await ask(site, "GET", "/v1/ledger/differences", await logged_in(site)))[0] != 403
+
+
+async def test_the_token_in_flagger_s_url_opens_nothing_else(site: Site) -> None:
+    bearer = {"Authorization": f"Bearer {SECRETS['ROLLBACK']}"}
+    for path in ("/", "/v1/status", "/v1/incidents"):
+        assert (await ask(site, "GET", path, headers=bearer))[0] == 403, path
+    assert (await ask(site, "POST", "/login", data={"token": SECRETS["ROLLBACK"]}))[0] == 401

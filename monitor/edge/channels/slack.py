@@ -24,7 +24,8 @@ MOST_BLOCKS = 50
 SECTIONS = 2  # of lines
 PACE = 1.0  # seconds between two messages to one webhook
 
-_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "@\u200b"}  # the last: @here wakes everybody, whatever the receiver parses
+# @here wakes everybody, whatever the receiver parses; the others are markup, to Slack or to Mattermost
+_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {mark: f"{mark}\u200b" for mark in "@*_~`"}
 _MENDS = {
     "no_service": "make a new incoming webhook and put its URL into the secret",
     "no_active_hooks": "the webhook is switched off over there: make a new one and put its URL into the secret",
@@ -115,7 +116,7 @@ def _sections(notice: Notice) -> list[str]:
 
 
 def _text(text: str, most: int) -> str:
-    return cut(text, most, lambda char: _ESCAPED.get(char, char))
+    return cut(text.replace("](", "]\u200b("), most, lambda char: _ESCAPED.get(char, char))
 
 
 def _marked(text: str) -> Mapping[str, object]:

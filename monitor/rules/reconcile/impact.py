@@ -23,8 +23,11 @@ def worded(impact: Impact, symptom: Symptom, over: bool) -> str:
         first, second = second, first
     said = "; ".join(part for part in (first, second) if part)
     if not said:
-        until = datetime.fromtimestamp(max(0.0, impact.until), UTC)
-        said = f"no real refund since, as far as the ledger was read ({until:%H:%M:%S}Z)"
+        until = f"{datetime.fromtimestamp(max(0.0, impact.until), UTC):%Y-%m-%d %H:%M:%S}Z"
+        if impact.until > impact.since:
+            said = f"no real refund since, as far as the ledger was read ({until})"
+        else:
+            said = f"not known yet: the ledger was read until {until} only"
     return f"at {impact.provider}: {said}" if impact.provider else said
 
 

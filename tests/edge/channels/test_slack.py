@@ -72,12 +72,21 @@ def test_a_message() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["<!channel> all is well", "<!here|x>", "@here @channel @everyone", "<@U123> <#C1>", "<https://evil.test|click>", "&lt;!channel&gt;"],
+    [
+        "<!channel> all is well",
+        "<!here|x>",
+        "@here @channel @everyone",
+        "<@U123> <#C1>",
+        "<https://evil.test|click>",
+        "&lt;!channel&gt;",
+        "550 [reset](https://evil.test) ![p](https://evil.test/p.png) *bold* `code`",
+    ],
 )
 def test_nobody_is_called_and_nothing_is_linked_by_what_a_peer_says(words: str) -> None:
     said = message(notice(title=f"it said {words}", text=words, lines=((words, words),), incident_url="", runbook_url=""))
     for text in marked(said):
         assert "<" not in text and ">" not in text
+        assert "](" not in text and "*bold*" not in text and "`code`" not in text, "Mattermost reads Markdown"
         assert "@here" not in text and "@channel" not in text and "@everyone" not in text
         assert "&lt;!channel&gt;" not in text or words == "<!channel> all is well"  # that is what it looks like, and how it is written
 

@@ -132,6 +132,7 @@
       told = gist;
     };
     const watch = () => {
+      if (document.hidden) return; // nobody listens there, and nobody looks
       const silence = Date.now() - heard;
       const age = Date.now() - got;
       const gone = silence > (broken ? BROKEN : SILENT);
@@ -181,7 +182,9 @@
       }
     };
     const pace = () => Math.min(SLOWEST, 1000 * 2 ** failures);
+    // A browser has six connections to one monitor: a tab that nobody looks at must not hold one.
     const listen = () => {
+      if (document.hidden || source) return;
       source = new EventSource(events);
       source.addEventListener("news", () => {
         alive();
@@ -196,10 +199,22 @@
         owed = true;
         if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
         source.close();
+        source = null;
         setTimeout(listen, pace());
         failures += 1;
       };
     };
+
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        if (source) source.close();
+        source = null;
+        return;
+      }
+      alive();
+      owed = true;
+      listen();
+    });
 
     synchronise();
     speak();
