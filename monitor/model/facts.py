@@ -711,7 +711,7 @@ class InspectionAsked:
 
 @dataclass(frozen=True, slots=True)
 class LedgerPurged:
-    """A person had the ledger store forget something. Of a recipient only the hash stands here."""
+    """A person had the ledger store forget something. Of a recipient only that there was one stands here (`*`)."""
 
     at: Instant
     by: str

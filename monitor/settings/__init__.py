@@ -1,7 +1,7 @@
 """The configuration: one YAML file plus secrets from the environment or files, strict, made into frozen policies."""
 
+from monitor.model.duration import parse_duration, print_duration
 from monitor.settings.faults import Fault, SettingsError
 from monitor.settings.loading import Loaded, load, load_gate_policy
-from monitor.settings.scalars import parse_duration, print_duration
 
 __all__ = ["Fault", "Loaded", "SettingsError", "load", "load_gate_policy", "parse_duration", "print_duration"]

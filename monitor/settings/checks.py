@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from monitor.model.address import AddressError
+from monitor.model.duration import print_duration
 from monitor.model.mail import AuthResult, Carrier
 from monitor.model.policy import LoginMethod, Role, Security
 from monitor.model.probe import Deadlines
@@ -24,7 +25,7 @@ from monitor.settings.mail_shape import CommandShape, HttpShape, MailboxShape, S
 from monitor.settings.notify_checks import check_heartbeat, check_notify
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, deadlines, mailbox_budget, path_budget, planned
-from monitor.settings.scalars import closest, print_duration
+from monitor.settings.scalars import closest
 from monitor.settings.shape import Settings
 
 _DAY = 86_400.0

@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from dataclasses import replace
 
+from monitor.model.duration import print_duration
 from monitor.model.gate import BUILT_IN, QUICK, GatePlan, GatePolicy, GatesPolicy, GateStep, Sequential, faults
 from monitor.model.probe import Route
 from monitor.settings.faults import KeyPath
 from monitor.settings.gates_shape import GatePolicyShape, GatesShape
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, mailbox_budget
-from monitor.settings.scalars import closest, print_duration
+from monitor.settings.scalars import closest
 from monitor.settings.shape import Settings
 
 _PLAIN = ("timeout", "deadline", "settle", "fresh_for", "min_routes", "routes", "trust_target", "control", "overdue_fails")

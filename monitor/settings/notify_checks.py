@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.model.duration import print_duration
 from monitor.model.secret import SecretRef
 from monitor.settings.addresses import unencrypted
 from monitor.settings.faults import KeyPath
@@ -17,7 +18,7 @@ from monitor.settings.notify_shape import (
     WebhookShape,
 )
 from monitor.settings.report import Report
-from monitor.settings.scalars import closest, print_duration
+from monitor.settings.scalars import closest
 
 _LISTED = 16
 

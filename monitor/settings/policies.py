@@ -18,6 +18,7 @@ from monitor.model.channels import (
     WebhookChannel,
 )
 from monitor.model.deploy import DeployHook, GrafanaPolicy
+from monitor.model.duration import duration
 from monitor.model.incident import ScopeKind
 from monitor.model.policy import (
     Access,
@@ -61,7 +62,6 @@ from monitor.settings.notify_shape import AlertmanagerShape, AppriseShape, Chann
 from monitor.settings.pointed import Pointed
 from monitor.settings.report import Report
 from monitor.settings.routes import PlannedRoute, path_budget
-from monitor.settings.scalars import duration
 from monitor.settings.shape import Settings
 
 MIN_KEY_BYTES = 16

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitor.model.duration import duration
 from monitor.model.policy import Role
 from monitor.model.probe import Deadlines, MailboxName, PathName, Route
 from monitor.settings.faults import KeyPath
-from monitor.settings.scalars import duration
 from monitor.settings.shape import DeadlinesOverride, RouteShape, Settings
 
 _EVERY = 300.0

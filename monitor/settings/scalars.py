@@ -15,17 +15,15 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from monitor.model.duration import DURATIONS, NO_DURATION, duration
 from monitor.model.secret import SecretRef, SecretSource
 from monitor.settings.document import NOTHING
 from monitor.settings.faults import KeyPath
 
-NO_DURATION, DURATIONS = "is no length of time", "write 90s, 5m, 1h30m or 2d"
 NO_VALUE_MEND = "give it one, or remove the key to get the default"
 
 _MAX_TEXT = 1024
 _NAME = r"[a-z0-9][a-z0-9-]{0,31}"
-_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?(?:([0-9]{1,9})ms)?")
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(KiB|MiB|GiB|TiB)")
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
@@ -40,33 +38,6 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """What was probably meant."""
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return near[0] if near else None
-
-
-def duration(text: str) -> float | None:
-    """`1h30m` -> 5400.0; None when it is no duration."""
-    found = _DURATION.fullmatch(text)
-    if not found or not text:
-        return None
-    return sum(int(count) * unit for count, (_, unit) in zip(found.groups(default="0"), _UNITS, strict=True)) / 1000
-
-
-def parse_duration(text: str) -> float:
-    """`1h30m` -> 5400.0; raises ValueError with the mend."""
-    seconds = duration(text)
-    if seconds is None:
-        raise ValueError(f"{NO_DURATION}; {DURATIONS}")
-    return seconds
-
-
-def print_duration(seconds: float) -> str:
-    """5400.0 -> `1h30m`, to the millisecond."""
-    rest = round(seconds * 1000)
-    parts = []
-    for name, unit in _UNITS:
-        count, rest = divmod(rest, unit)
-        if count:
-            parts.append(f"{count}{name}")
-    return "".join(parts) or "0s"
 
 
 @dataclass(frozen=True)

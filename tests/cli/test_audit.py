@@ -27,6 +27,7 @@ from monitor.model.checks import CheckId, CheckResult, Gravity, ProviderAnswer, 
 from monitor.model.dns import Answer, DnsFailure, Question, RecordType
 from monitor.model.inspection import Drift, Subject
 from monitor.ports import SuffixList
+from monitor.rules.inspect import inspect
 from monitor.rules.inspect.profiles import answers
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth.spf import Node
@@ -34,11 +35,15 @@ from monitor.surface.audit.document import Origin
 from monitor.surface.audit.learned import bare
 from tests.cli.conftest import Outcome
 from tests.rules.inspect.worlds import Dns
+from tests.rules.inspect.worlds import World as Suffixes
 from tests.surface.audited import CATALOGUE, ESC, KEY, SPF, TTL, bad, good
 
 Command = Callable[..., Outcome]
 SCHEMA = json.loads((Path(__file__).parents[2] / "config" / "audit.schema.json").read_text())
 ZONE = Dns({"shop.test SOA": ["ns.shop.test h.shop.test 1 60 60 60 60"], "shop.test TXT": ["v=spf1 -all"], ". NS": ["ns.test"]})
+
+
+FINE = ("v=spf1 ip4:192.0.2.10 -all",)
 
 
 @dataclass
@@ -187,6 +192,22 @@ def test_what_was_not_tested_is_said(stage: Stage) -> None:
     stage.carried = (SPF.failed("x", "softfail"),)
     (row,) = fits(stage.run("shop.test", "--format", "json").out)["domains"]
     assert row["answers"][0]["line"].startswith("Gmail: 0/1, blocked by SPF-07; not tested: DKIM-K*, delivered mail (give --selector)")
+
+
+@pytest.mark.parametrize("spf", [FINE, ("v=spf1 ip4:192.0.2.10 -all", "v=spf1 mx -all"), ("v=spf1 ipv4:192.0.2.10 -all",)])
+def test_a_broken_record_is_no_met_demand_while_nobody_told_the_addresses(stage: Stage, spf: tuple[str, ...]) -> None:
+    """By the real rule: what a stranger's address gets says nothing of ours."""
+    stage.table.dns = ZONE.but(**{"shop.test TXT": spf})
+    stage.rule = lambda subject, lookup, _: inspect(subject, lookup, Suffixes())  # type: ignore[method-assign, assignment, return-value]
+
+    def gmail(*flags: str) -> str:
+        (row,) = fits(stage.run("shop.test", "--selector", "s1", "--format", "json", *flags).out)["domains"]
+        line: str = row["answers"][0]["line"]
+        return line
+
+    assert gmail().endswith("; not tested: SPF-07, IP-*, delivered mail (give --egress)")
+    told = gmail("--egress", "192.0.2.10")
+    assert told.endswith("; not tested: delivered mail") and ("SPF-07" in told) == (spf != FINE)
 
 
 def test_only_some_checks_answer_for_no_provider(stage: Stage) -> None:

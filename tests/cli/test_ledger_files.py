@@ -172,11 +172,59 @@ def test_windows(compare: Compare, books: Books) -> None:
     files = books(*late)
     assert compare(*files)[0].code == 1
     outcome, document = compare(*files, "--confirm-within", "12h")
-    assert outcome.code == 0 and document["standing"]["awaited"] == 1
-    assert any("too near the beginning or the end" in note for note in document["notes"])
-    assert compare(*files, "--as-of", "2026-03-01T10:59:00Z")[0].code == 0
+    assert outcome.code == 3 and document["standing"]["awaited"] == 1
+    assert any(note.startswith("1 record too near the end to say") for note in document["notes"])
+    assert compare(*files, "--as-of", "2026-03-01T10:59:00Z")[0].code == 3
     assert compare(*files, "--as-of", "2026-03-01T11:01:00Z")[0].code == 1
-    assert compare(*files, "--as-of", "2026-03-01T11:59:00", "--time-zone", "Europe/Berlin")[0].code == 0
+    assert compare(*files, "--as-of", "2026-03-01T11:59:00", "--time-zone", "Europe/Berlin")[0].code == 3
+
+
+TIMED = "refund,amount,currency,at"
+FINE = [f"RF-{n},1.00,EUR,2026-03-01T{n + 6:02d}:00:00Z" for n in range(4)]
+
+
+def bogus(times: Sequence[str]) -> list[str]:
+    return [f"XX-{place},1.00,EUR,{at}" for place, at in enumerate(times)]
+
+
+@pytest.mark.parametrize(
+    ("refunds", "sent", "code", "words"),
+    [
+        (FINE, FINE, 0, "no difference: 4 of 4 refunds confirmed as they should be\n"),
+        (
+            [*FINE, "RF-9,1.00,EUR,2026-03-01T09:00:00Z"],
+            FINE,
+            0,
+            "no difference: 4 of 5 refunds confirmed as they should be; 1 record could",
+        ),
+        (FINE, [*FINE, *bogus(["2026-03-01T09:00:00Z"])], 0, "no difference: 4 of 4 refunds confirmed as they should be; 1 record could"),
+        (FINE, [*FINE, *bogus(["2026-03-01T06:59:59Z"])], 0, "no difference: 4 of 4 refunds confirmed as they should be; 1 record could"),
+        (FINE, [*FINE, *bogus(["2026-03-01T07:00:00Z"])], 1, "1 confirmation without a refund"),
+        ([*FINE, *bogus(["2026-03-01T08:30:00Z"] * 9)], FINE, 3, "nothing wrong among 8 records that could be decided; 9 could not"),
+        (FINE[:1], [*FINE[:1], *bogus(["2026-03-01T06:50:00Z"])], 3, "nothing wrong among 2 records that could be decided; 1 could not"),
+        ([*FINE[:1], "RF-9,1.00,EUR,2026-03-01T06:50:00Z"], FINE[:1], 3, "nothing wrong among 2 records that could be decided; 1 could"),
+    ],
+    ids=["all", "a late refund", "a late mail", "an early mail", "not too early", "most refunds late", "short, a mail", "short, a refund"],
+)
+def test_what_could_not_be_decided(
+    mailcanary: Command, books: Books, refunds: Sequence[str], sent: Sequence[str], code: int, words: str
+) -> None:
+    outcome = mailcanary("ledger", "reconcile", *books(refunds, sent, TIMED, TIMED))
+    assert outcome.code == code and outcome.out.startswith(words), outcome.out
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_dates_without_times_begin_with_their_first_day(compare: Compare, books: Books, zone: str) -> None:
+    days = [f"RF-{day},1.00,EUR,2026-03-0{day}" for day in (1, 2, 3)]
+    files = books(days, [*days, "XX-1,1.00,EUR,2026-03-01T12:00:00"], TIMED, TIMED)
+    outcome, document = compare(*files, "--as-of", "2026-03-05T00:00:00Z", "--time-zone", zone)
+    assert outcome.code == 1 and of(document, "spurious")["refund"] == "XX-1", document
+
+
+def test_dates_of_one_day_say_nothing_before_the_next_one(compare: Compare, books: Books) -> None:
+    files = books(FINE[:1], [*FINE[:1], "XX-1,1.00,EUR,2026-03-01"], TIMED, TIMED)
+    assert compare(*files)[0].code == 3
+    assert compare(*files, "--as-of", "2026-03-02T09:00:00Z")[0].code == 1
 
 
 # --- how the files are written --------------------------------------------------------------------------------------------------

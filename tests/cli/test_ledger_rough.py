@@ -106,6 +106,14 @@ def peak(room: Room) -> int:
     return int((room.work / "peak").read_text()) // 1024
 
 
+def test_it_reads_no_settings_unless_it_is_asked_to(room: Room) -> None:
+    """They are a third of the time of a small comparison."""
+    told = "import atexit; atexit.register(lambda: print('pydantic' in sys.modules, 'yaml' in sys.modules, file=sys.stderr)); "
+    with ended(room.start(*written(room, 5), first=told)) as process:
+        _, err = process.communicate()
+    assert process.returncode == 1 and err == b"False False\n"
+
+
 def test_a_file_that_is_much_larger_than_the_memory_it_takes(room: Room) -> None:
     """300 MB, packed; columns that nobody asked for are most of it."""
     one, other = written(room, 1)

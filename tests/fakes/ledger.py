@@ -395,11 +395,12 @@ class FakeLedger:
                     replace(standing, faults=faults, days=days),
                     [source.faults_at[place] for place in lasting],
                 )
-            past = [one for one in self._differences if one.settled is not None and _at(one.claim) < before]
-            self._differences = [one for one in self._differences if one not in past]
-            disputed = {one.key for one in self._differences}
             young = {one.row.key for one in self._refunds if one.row.at >= before}
             young |= {one.row.key for one in self._confirmations if one.row.at >= before}
+            old = [one for one in self._differences if _at(one.claim) < before]
+            past = [one for one in old if one.settled is not None or one.key not in young]
+            self._differences = [one for one in self._differences if one not in past]
+            disputed = {one.key for one in self._differences}
             kept = disputed | young
             counts["refunds"] = sum(one.row.key not in kept for one in self._refunds)
             counts["confirmations"] = sum(one.row.key not in kept for one in self._confirmations)
@@ -448,7 +449,7 @@ class _Edges:
     """What has been read, and may therefore be judged."""
 
     def __init__(self, windows: Windows, forgotten: float) -> None:
-        self._windows = windows
+        self._windows, self.forgotten = windows, forgotten
         self.refunds_from = None if windows.refunds_from is None else max(windows.refunds_from, forgotten)
         self.confirmations_from = None if windows.confirmations_from is None else max(windows.confirmations_from, forgotten)
 
@@ -539,12 +540,13 @@ class _Source:
         self._refunds, self._mails = list(refunds), list(mails)
         self._within = within
         by_number = all(one.row.number == one.row.key for one in refunds)  # then no other refund can come under this key
-        decidable = {id(mail): edges.decidable(mail) or (by_number and bool(refunds)) for mail in mails}
+        purged = {id(mail): mail.row.at < edges.forgotten and not mail.accused for mail in mails}
+        decidable = {id(mail): edges.decidable(mail) or (by_number and bool(refunds) and not purged[id(mail)]) for mail in mails}
         self._pair_those(_fits, decidable)
         self._pair_those(lambda refund, mail: decidable[id(mail)], decidable)
         everyone = [recipient for one in refunds for recipient in one.recipients]
         for mail in self._mails:
-            self._left_over(mail, refunds, mails, everyone, decidable[id(mail)])
+            self._left_over(mail, refunds, mails, everyone, decidable[id(mail)], purged[id(mail)])
         for _, mail, kind in self.pairs:
             mail.accused = kind is not None
 
@@ -558,7 +560,9 @@ class _Source:
         return refund.row.reversed_at is None or mail.row.at <= refund.row.reversed_at + self._within
 
     def _pair(self, test: Fits, differing: bool = False) -> None:
-        for refund in list(self._refunds):
+        choosy = [one for one in self._refunds if one.recipients]  # the others take any mail
+        rest = [one for one in self._refunds if not one.recipients]
+        for refund in sorted([*choosy, *rest], key=lambda one: one.row.reversed_at is not None):
             mail = next((one for one in self._mails if self._eligible(refund, one) and test(refund, one)), None)
             if mail is not None:
                 kind = _mismatch(refund, mail) if differing else None
@@ -595,13 +599,15 @@ class _Source:
         mails: Sequence[KeptConfirmation],
         everyone: Sequence[bytes],
         judged: bool,
+        purged: bool,
     ) -> None:
         reversals = [one.row.reversed_at for one in refunds if one.row.reversed_at is not None]
         if refunds and len(reversals) == len(refunds) and mail.row.at > max(reversals) + self._within:
             latest = max(refunds, key=lambda one: (one.row.reversed_at or 0.0, one.row.number))
             note = f"reversed {_span(mail.row.at - max(reversals))} before"
-            self.extra.append(Claim(DifferenceKind.SPURIOUS, latest, mail, note))
-            mail.accused = True
+            mail.waiting, mail.accused = purged, not purged
+            if not purged:
+                self.extra.append(Claim(DifferenceKind.SPURIOUS, latest, mail, note))
         elif not refunds:
             mail.waiting, mail.accused = not judged, judged
             if judged:

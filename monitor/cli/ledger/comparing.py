@@ -6,18 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from monitor.cli.ledger.mends import as_flags
 from monitor.cli.ledger.order import Order
-from monitor.edge.ledger import SqliteLedger
+from monitor.edge.ledger import SqliteLedger, Undecided
 from monitor.edge.sources.whole import whole
-from monitor.model.ledger import Difference, RowFault, Side, SourceStanding, Standing, Taken, Taking, Wanted, Windows
+from monitor.model.ledger import ClassStanding, Difference, RowFault, Side, SourceStanding, Standing, Taken, Taking, Wanted, Windows
 from monitor.model.sources import FilesSource
+from monitor.model.verdict import Verdict
 from monitor.ports import Clock
 from monitor.rules.reconcile import read
 
 KEPT_FAULTS = 1_000  # of one file; beyond them they are counted
+COLUMNS = {Side.REFUNDS: "--refund-columns", Side.CONFIRMATIONS: "--confirmation-columns"}  # the flags that name them
 PAGE = 5_000  # differences at a time
 
 Heard = Callable[[str, int], None]  # what is being done, and the bytes of both files that were read so far
@@ -46,6 +50,34 @@ class Comparison:
     confirmations: FileRead
     standing: Standing
     as_of: float | None
+    undecided: Undecided
+
+    @property
+    def classes(self) -> list[ClassStanding]:
+        """Those in which something differs."""
+        return [each for each in self.standing.classes if each.open]
+
+    @property
+    def waiting(self) -> int:
+        """Records that could not be decided."""
+        return self.standing.awaited + self.standing.undecided
+
+    @property
+    def decided(self) -> int:
+        return self.refunds.records + self.confirmations.records - self.waiting
+
+    @property
+    def enough(self) -> bool:
+        """More was decided than waits, and on no side is all too young: two exports that are cut at midnight have some at both ends."""
+        return not self.undecided.young and self.waiting <= self.decided
+
+    @property
+    def verdict(self) -> Verdict:
+        """Inconclusive: nothing differs as far as could be seen, but rows were refused, or too little could be decided."""
+        if self.classes:
+            return Verdict.FAIL
+        whole = not self.refunds.refused and not self.confirmations.refused and self.refunds.records and self.confirmations.records
+        return Verdict.PASS if whole and self.enough else Verdict.INCONCLUSIVE
 
     async def first(self, count: int) -> Sequence[Difference]:
         return (await self.store.differences(Wanted(limit=count))).differences
@@ -67,14 +99,17 @@ async def compared(order: Order, clock: Clock, heard: Heard) -> AsyncIterator[Co
         refunds, done = await _taken(store, order, Side.REFUNDS, order.refunds, clock, heard, 0)
         confirmations, done = await _taken(store, order, Side.CONFIRMATIONS, order.confirmations, clock, heard, done)
         heard("comparing", done)
+        begun: float | None = None
         for source in await store.sources():
             _dated(refunds if source.side is Side.REFUNDS else confirmations, source)
+            if source.side is Side.REFUNDS:
+                begun = _begun(source, order)
         newest = [time for time in (refunds.latest, confirmations.latest) if time is not None]
         as_of = order.as_of if order.as_of is not None else max(newest, default=None)
-        windows = Windows(order.confirm_within, order.refund_within, as_of, as_of, refunds.earliest, 0.0)
+        windows = Windows(order.confirm_within, order.refund_within, as_of, as_of, begun, 0.0)
         standing = await store.reconcile(windows, clock.now().utc)
         heard("writing", done)
-        yield Comparison(store, refunds, confirmations, standing, as_of)
+        yield Comparison(store, refunds, confirmations, standing, as_of, await store.undecided(windows))
     finally:
         await store.close()
 
@@ -82,6 +117,19 @@ async def compared(order: Order, clock: Clock, heard: Heard) -> AsyncIterator[Co
 def _dated(file: FileRead, source: SourceStanding) -> None:
     file.earliest, file.latest = source.earliest, source.latest
     file.faults.sort(key=lambda fault: fault.line)  # conflicts are known a portion later than what cannot be read
+
+
+def _begun(refunds: SourceStanding, order: Order) -> float | None:
+    """When the refunds begin. Dates without a time are taken as the ends of their days: those begin with the first day."""
+    via = order.sources[Side.REFUNDS].via
+    assert isinstance(via, FilesSource)  # noqa: S101 - made so
+    if refunds.earliest is None:
+        return None
+    zone = ZoneInfo(via.layout.time_zone)
+    moments = [datetime.fromtimestamp(at, zone) for at in (refunds.earliest, *refunds.days)]
+    if any((at.hour, at.minute, at.second) != (23, 59, 59) for at in moments):
+        return refunds.earliest
+    return moments[0].replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 async def _taken(
@@ -121,4 +169,4 @@ def _count(file: FileRead, side: Side, taken: Taken) -> None:
 def _note(file: FileRead, side: Side, faults: Sequence[RowFault]) -> None:
     file.refused += len(faults)
     kept = faults[: max(0, KEPT_FAULTS - len(file.faults))]
-    file.faults.extend(replace(fault, mend=as_flags(fault.mend, side)) for fault in kept)
+    file.faults.extend(replace(fault, mend=as_flags(fault.mend, COLUMNS[side])) for fault in kept)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from monitor.cli.ledger.comparing import Comparison, FileRead
 from monitor.model.ledger import CLASS_OF, ClassStanding, Difference, DifferenceClass, DifferenceKind, RowFault
+from monitor.model.verdict import Verdict
 from monitor.rules.plain import one_line
 from monitor.rules.reconcile.figures import shown
 from monitor.rules.reconcile.impact import amounts, counted
@@ -24,6 +25,7 @@ WORDS: dict[DifferenceClass, tuple[str, str]] = {
     DifferenceClass.MISMATCHED: ("confirmation that says or goes wrong", "confirmations that say or go wrong"),
     DifferenceClass.DUPLICATE: ("confirmation sent again", "confirmations sent again"),
 }
+_STYLES = {Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow", Verdict.PASS: "bold green"}
 COLOURS = {DifferenceClass.MISSING: "bold red", DifferenceClass.SPURIOUS: "bold red", DifferenceClass.MISMATCHED: "red"}
 
 
@@ -63,13 +65,9 @@ def _file_row(file: FileRead) -> dict[str, object]:
     }
 
 
-def classes(comparison: Comparison) -> list[ClassStanding]:
-    return [each for each in comparison.standing.classes if each.open]
-
-
 def headline(comparison: Comparison) -> str:
     """What differs, for how many, how much; a line for each class."""
-    found = classes(comparison)
+    found = comparison.classes
     if not comparison.refunds.records or (not comparison.confirmations.records and not found):
         return "nothing to compare: " + "; ".join(
             f"{file.name} holds no {what}"
@@ -77,11 +75,18 @@ def headline(comparison: Comparison) -> str:
             if not file.records
         )
     if not found:
-        if refused := _refused(comparison):
-            return f"no difference among what could be read; {'; '.join(refused)} (exit 3)"
+        if comparison.verdict is not Verdict.PASS:
+            return "; ".join((_seen(comparison), *_refused(comparison))) + " (exit 3)"
         standing = comparison.standing
-        return f"no difference: {standing.confirmed} of {counted(standing.refunds, 'refund')} confirmed as they should be"
+        open_yet = f"; {counted(comparison.waiting, 'record')} could not be decided" if comparison.waiting else ""
+        return f"no difference: {standing.confirmed} of {counted(standing.refunds, 'refund')} confirmed as they should be{open_yet}"
     return "\n".join(_said(each) for each in found)
+
+
+def _seen(comparison: Comparison) -> str:
+    if comparison.enough:
+        return "no difference among what could be read"
+    return f"nothing wrong among {counted(comparison.decided, 'record')} that could be decided; {comparison.waiting:,} could not"
 
 
 def _said(standing: ClassStanding) -> str:
@@ -92,7 +97,7 @@ def _said(standing: ClassStanding) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """What the reader has to know to trust the result."""
-    refunds, confirmations, standing = comparison.refunds, comparison.confirmations, comparison.standing
+    refunds, confirmations, never = comparison.refunds, comparison.confirmations, comparison.undecided.never
     said = []
     if (
         refunds.latest is not None
@@ -109,9 +114,10 @@ def notes(comparison: Comparison) -> list[str]:
         ahead = confirmations.earliest - refunds.earliest
         if ahead > GAP:
             said.append(f"confirmations begin {_lapse(ahead)} after refunds, at {iso(confirmations.earliest)}: was that export cut off?")
-    waiting = standing.awaited + standing.undecided
-    if waiting:
-        said.append(f"{counted(waiting, 'record')} too near the beginning or the end of the files to say")
+    if never:
+        said.append(f"{counted(never, 'record')} too near the beginning to say, or of a number that too many have: {_LONGER}")
+    if late := comparison.waiting - never:
+        said.append(f"{counted(late, 'record')} too near the end to say: {_LATER}")
     said += _refused(comparison)
     for file in (refunds, confirmations):
         if file.probes:
@@ -124,6 +130,8 @@ def _refused(comparison: Comparison) -> list[str]:
     return [f"{counted(file.refused, 'row')} of {one_line(file.name)} could not be taken" for file in files if file.refused]
 
 
+_LONGER = "exports that begin earlier decide more"
+_LATER = "later exports decide more, or --as-of, where these are complete until then"
 GAP = 3_600.0  # seconds between the ends of two exports that are worth a note
 
 
@@ -133,9 +141,8 @@ def _lapse(seconds: float) -> str:
 
 
 def print_text(comparison: Comparison, first: Sequence[Difference], console: Console) -> None:
-    found = classes(comparison)
-    style = "bold red" if found else "bold yellow" if _refused(comparison) else "bold green"
-    console.print(headline(comparison), style=style, markup=False)
+    found = comparison.classes
+    console.print(headline(comparison), style=_STYLES[comparison.verdict], markup=False)
     console.print()
     console.print(_files(comparison))
     if found:

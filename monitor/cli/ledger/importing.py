@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from monitor.cli import UsageError, remark, tell
 from monitor.cli.ledger.asking import Document, gave_up
 from monitor.cli.ledger.bar import Bar
+from monitor.cli.ledger.mends import as_flags
 from monitor.cli.ledger.order import columns_of, delimiter_of
 from monitor.cli.server import ask, token
 from monitor.edge import clock
@@ -21,6 +23,8 @@ from monitor.model.sources import FileFormat, FilesSource, Layout
 from monitor.model.verdict import Verdict
 from monitor.ports import SourceError
 from monitor.rules.plain import one_line
+from monitor.rules.reconcile.figures import quoted
+from monitor.rules.reconcile.header import CONFIRMATIONS, REFUNDS, header_of
 from monitor.rules.reconcile.impact import counted
 
 BATCH = 1_000  # rows in one request
@@ -98,17 +102,33 @@ def _said(path: Path, fault: RowFault) -> str:
 
 def _batches(path: Path, arguments: argparse.Namespace) -> Iterator[tuple[list[Document], Sequence[int], Sequence[RowFault], int]]:
     """(rows under the names that the daemon knows, their lines, what could not be cut into rows, bytes so far)."""
-    ours = {column: name for name, column in columns_of(arguments.columns or ()).items()}
+    columns = columns_of(arguments.columns or ())
     for portion, done in whole(path, FilesSource("", FileFormat.CSV, Layout(delimiter=delimiter_of(arguments.delimiter)))):
         table = portion.content
         assert isinstance(table, Table)  # noqa: S101 - of a file of rows
-        names = [ours.get(name, name) for name in table.columns]
+        names = _names(table, columns, arguments)
         yield [], (), portion.faults, done
         start = 0
         while start < len(table.rows):
-            end = _end(table.rows, start, sum(map(_size, names)))
+            end = _end(table.rows, start, sum(map(_size, table.columns)))
             yield [_named(names, row) for row in table.rows[start:end]], table.lines[start:end], (), done
             start = end
+
+
+def _names(table: Table, columns: Mapping[str, str], arguments: argparse.Namespace) -> dict[int, str]:
+    """Place of a column -> the name under which the daemon gets it. Where a field is named, a column that only bears its name is left out.
+    Raises UsageError where it is not clear which column is meant."""
+    fields = REFUNDS if arguments.refunds else CONFIRMATIONS
+    header = header_of(table, fields, (), columns)
+    if isinstance(header, RowFault):
+        raise UsageError(_said(Path(arguments.file), replace(header, mend=as_flags(header.mend, "--columns"))))
+    named = {header.places[field]: field for field in columns if field in header.places}
+    left = {place: name for place, name in enumerate(table.columns) if place not in named and name.strip().lower() not in columns}
+    twice = next((name for name, count in Counter(left.values()).items() if name.strip() and count > 1), None)
+    if twice is not None:
+        what = f"{arguments.file}:1: the column {quoted(twice)} is there several times"
+        raise UsageError(one_line(f"{what}; leave all but one of them out, or give them other names"))
+    return named | left
 
 
 def _end(rows: Sequence[Sequence[object]], start: int, names: int) -> int:
@@ -127,11 +147,12 @@ def _size(value: object) -> int:
     return 4 + (len(text) if text.isascii() and text.isprintable() else 12 * len(text))
 
 
-def _named(names: Sequence[str], row: Sequence[object]) -> Document:
+def _named(names: Mapping[int, str], row: Sequence[object]) -> Document:
     """Bytes that are no text become a sign that says so: the row is refused with its line, not the whole batch."""
     return {
-        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for name, value in zip(names, row, strict=False)
+        names[place]: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for place, value in enumerate(row)
+        if place in names
     }
 
 

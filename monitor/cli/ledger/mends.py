@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-
-from monitor.model.ledger import Side
 
 _KEY = re.compile(r"`([a-z_]+): ?([^`]*)`")
-_COLUMNS: Mapping[Side, str] = {Side.REFUNDS: "--refund-columns", Side.CONFIRMATIONS: "--confirmation-columns"}
 _SEVERAL = frozenset({"columns", "statuses"})
 
 
-def as_flags(mend: str, side: Side) -> str:
-    """set `decimal: ","` -> give --decimal ,"""
-    told = _KEY.sub(lambda found: _flag(found[1], found[2], side), mend)
+def as_flags(mend: str, columns: str) -> str:
+    """set `decimal: ","` -> give --decimal ,; `columns`: the flag that names them."""
+    told = _KEY.sub(lambda found: _flag(found[1], found[2], columns), mend)
     return told if told == mend else re.sub(r"\bset (?=--)", "give ", told)
 
 
-def _flag(key: str, value: str, side: Side) -> str:
-    flag = _COLUMNS[side] if key == "columns" else f"--{key.replace('_', '-')}"
+def _flag(key: str, value: str, columns: str) -> str:
+    flag = columns if key == "columns" else f"--{key.replace('_', '-')}"
     if value in ("", "true"):
         return flag
     text = value.strip('"')

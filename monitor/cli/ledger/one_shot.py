@@ -15,7 +15,7 @@ from monitor.cli import UsageError, remark, tell, tell_piece
 from monitor.cli.files import replacing
 from monitor.cli.ledger.bar import Bar
 from monitor.cli.ledger.comparing import Comparison, FileRead, compared
-from monitor.cli.ledger.forms import SHOWN, as_csv, as_json, classes, print_text
+from monitor.cli.ledger.forms import SHOWN, as_csv, as_json, print_text
 from monitor.cli.ledger.order import Order, order_of
 from monitor.cli.paper import drawn
 from monitor.edge.clock import SystemClock
@@ -88,7 +88,7 @@ async def _compared(order: Order, form: str, output: Path | None, clock: SystemC
                 first = await comparison.first(SHOWN)
                 bar.end()
                 tell(drawn(lambda console: print_text(comparison, first, console)).rstrip())
-            return _code(comparison)
+            return comparison.verdict.exit_code
 
 
 async def _told(pieces: AsyncIterator[str]) -> None:
@@ -112,14 +112,6 @@ def _nothing_of(file: FileRead) -> str:
         column = f"{fault.column}: " if fault.column else ""
         lines.append(f"{file.name}{where}: {column}{fault.what}" + (f"; {fault.mend}" if fault.mend else ""))
     return "\n".join(one_line(line) for line in lines)
-
-
-def _code(comparison: Comparison) -> int:
-    """1: something differs. 3: nothing does as far as could be seen, but rows were refused or there was nothing to compare."""
-    if classes(comparison):
-        return Verdict.FAIL.exit_code
-    whole = not comparison.refunds.refused and not comparison.confirmations.refused and comparison.refunds.records > 0
-    return Verdict.PASS.exit_code if whole and comparison.confirmations.records else Verdict.INCONCLUSIVE.exit_code
 
 
 async def _write(comparison: Comparison, output: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.cli import UsageError
-from monitor.cli.configured import policy_without_secrets
+from monitor.model.duration import parse_duration
 from monitor.model.ledger import Side
 from monitor.model.sources import FileFormat, FilesSource, Layout, LedgerPolicy, Match, RefundStatus, SourcePolicy
 from monitor.model.time_format import TimeFormatError, check_time_format
@@ -18,7 +18,6 @@ from monitor.rules.plain import one_line
 from monitor.rules.reconcile import Known
 from monitor.rules.reconcile.figures import FigureFault, currency_of
 from monitor.rules.reconcile.times import clock_of
-from monitor.settings.scalars import parse_duration
 
 FIELDS = ("refund", "order", "amount", "currency", "at", "recipient", "status", "reversed_at", "id", "outcome", "resend")
 KEY_BYTES = 32
@@ -51,6 +50,8 @@ def order_of(arguments: argparse.Namespace, now: float) -> Order:
     """Raises UsageError with the flag and the mend. The hashes of recipients are made with a key of this run's own, which nobody keeps."""
     ledger, known = LedgerPolicy(), Known(b"", Match.REFUND)
     if arguments.config:
+        from monitor.cli.configured import policy_without_secrets  # noqa: PLC0415 - reads all settings, a third of the time of a small run
+
         policy = policy_without_secrets(Path(arguments.config))
         ledger, known = policy.ledger, Known.of(policy)
     match = Match(arguments.match) if arguments.match else ledger.match

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.edge.ledger.answers import Undecided
 from monitor.edge.ledger.store import SqliteLedger
 
-__all__ = ["SqliteLedger"]
+__all__ = ["SqliteLedger", "Undecided"]

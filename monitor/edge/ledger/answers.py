@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from monitor.edge.ledger.schema import AWAITED, SLOT, TOLD, meta
+from monitor.edge.ledger.pairing import Bounds
+from monitor.edge.ledger.schema import AWAITED, SLOT, TOLD, UNDECIDED, meta
 from monitor.edge.ledger.wording import place
 from monitor.model.ledger import (
     CLASS_OF,
@@ -59,6 +60,37 @@ _WRONG_MONEY = f"SELECT currency, {_SUMS} {_WRONG} AND amount IS NOT NULL GROUP 
 _OPEN = "FROM differences WHERE settled IS NULL AND instr(:kinds, ' ' || kind || ' ')"
 _CLASS = f"SELECT count(*), min(at), count(DISTINCT nullif(customer, x'')) {_OPEN}"
 _CLASS_MONEY = f"SELECT currency, {_SUMS} {_OPEN} AND amount IS NOT NULL GROUP BY currency"
+
+_NEVER = f"""
+    SELECT (SELECT count(*) FROM refunds WHERE state = {AWAITED} AND at <= :refunds_until)
+      + (SELECT count(*) FROM confirmations WHERE state = {UNDECIDED} AND (at < :confirmations_from OR at <= :confirmations_until))"""  # noqa: S608
+_YOUNG = f"""
+    SELECT (EXISTS (SELECT 1 FROM refunds WHERE state = {AWAITED})
+        AND NOT EXISTS (SELECT 1 FROM refunds WHERE at BETWEEN :refunds_from AND :refunds_until))
+      OR (EXISTS (SELECT 1 FROM confirmations WHERE state = {UNDECIDED})
+        AND NOT EXISTS (SELECT 1 FROM confirmations WHERE at BETWEEN :confirmations_from AND :confirmations_until))"""  # noqa: S608
+
+
+class Undecided(NamedTuple):
+    """`never`: records that wait in vain, because what would decide them lies before what was read, or because too many have their
+    number; `young`: something waits on a side of which nothing has come of age, so nothing could have been found there."""
+
+    never: int = 0
+    young: bool = False
+
+
+def undecided(db: sqlite3.Connection, bounds: Bounds) -> Undecided:
+    """Of a store that was compared within `bounds`."""
+    if bounds.refunds is None or bounds.confirmations is None:
+        return Undecided()
+    asked = {
+        "refunds_from": bounds.refunds[0],
+        "refunds_until": bounds.refunds[1],
+        "confirmations_from": bounds.confirmations[0],
+        "confirmations_until": bounds.confirmations[1],
+    }
+    never, young = db.execute(_NEVER, asked).fetchone()[0], db.execute(_YOUNG, asked).fetchone()[0]
+    return Undecided(never, bool(young))
 
 
 def standing(db: sqlite3.Connection, classes: tuple[ClassStanding, ...]) -> Standing:

@@ -26,7 +26,7 @@ _NEW_REFUNDS = """
       OR (SELECT count(*) FROM (SELECT 1 FROM confirmations c WHERE c.key = r.key LIMIT 2)) <> 1
       OR NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.key = r.key AND c.state = 1 AND c.amount = r.amount AND c.currency = r.currency
                      AND c.outcome = 'sent' AND (c.recipient = r.recipient OR c.recipient = x'' OR r.recipient = x''))
-      OR (r.number <> r.key AND EXISTS (SELECT 1 FROM refunds s WHERE s.key = r.key AND s.id <> r.id)))"""
+      OR EXISTS (SELECT 1 FROM refunds s WHERE s.key = r.key AND s.id <> r.id))"""
 _NEW_CONFIRMATIONS = """
     SELECT c.key FROM confirmations c WHERE c.id > :confirmations
     AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.key = c.key AND r.id > :refunds)"""
@@ -86,7 +86,7 @@ def reconcile(db: sqlite3.Connection, windows: Windows, now: float) -> bool:
     """Whether differences came, went or became others. Within a transaction of the caller's. Raises sqlite3.Error."""
     last = {name: meta(db, name) or 0 for name in ("refund_mark", "confirmation_mark", "refunds", "confirmations", "told")}
     again = meta(db, "refund_within") not in (None, windows.refund_within)  # what is long before is something else now
-    bounds = _bounds(db, windows)
+    bounds = bounds_of(db, windows)
     _collect(db, bounds, 0 if again else last["refund_mark"], 0 if again else last["confirmation_mark"])
     names = dict(db.execute("SELECT id, name FROM sources"))
     written = False
@@ -103,20 +103,21 @@ def reconcile(db: sqlite3.Connection, windows: Windows, now: float) -> bool:
     return written
 
 
-def _bounds(db: sqlite3.Connection, windows: Windows) -> Bounds:
+def bounds_of(db: sqlite3.Connection, windows: Windows) -> Bounds:
     """What was purged may come again, and accuses nobody."""
+    forgotten = _forgotten(db)
     refunds = confirmations = None
     if windows.confirmations_from is not None and windows.confirmations_until is not None:
-        refunds = (_begun(db, windows.confirmations_from), windows.confirmations_until - windows.confirm_within)
+        refunds = (max(windows.confirmations_from, forgotten), windows.confirmations_until - windows.confirm_within)
     if windows.refunds_from is not None and windows.refunds_until is not None:
-        begun = _begun(db, windows.refunds_from) + windows.confirm_within
+        begun = max(windows.refunds_from, forgotten) + windows.confirm_within
         confirmations = (begun, windows.refunds_until - windows.refund_within)
-    return Bounds(refunds, confirmations, windows.refund_within)
+    return Bounds(refunds, confirmations, windows.refund_within, forgotten)
 
 
-def _begun(db: sqlite3.Connection, begun: float) -> float:
+def _forgotten(db: sqlite3.Connection) -> float:
     forgotten = meta(db, "forgotten")
-    return begun if forgotten is None else max(begun, forgotten)
+    return float("-inf") if forgotten is None else forgotten
 
 
 def _collect(db: sqlite3.Connection, bounds: Bounds, refund_mark: float, confirmation_mark: float) -> None:
@@ -319,7 +320,7 @@ def _remember(db: sqlite3.Connection, windows: Windows, last: Mapping[str, float
     new_mails, confirmation_mark = db.execute(
         "SELECT count(*), coalesce(max(id), 0) FROM confirmations WHERE id > ?", (last["confirmation_mark"],)
     ).fetchone()
-    begun = float("-inf") if windows.confirmations_from is None else _begun(db, windows.confirmations_from)
+    begun = float("-inf") if windows.confirmations_from is None else max(windows.confirmations_from, _forgotten(db))
     early = db.execute(f"SELECT count(*) FROM refunds WHERE state = {AWAITED} AND at < ?", (begun,)).fetchone()[0]  # noqa: S608
     waiting = db.execute(f"SELECT count(*) FROM refunds WHERE state = {AWAITED}").fetchone()[0]  # noqa: S608
     undecided = db.execute(f"SELECT count(*) FROM confirmations WHERE state = {UNDECIDED}").fetchone()[0]  # noqa: S608

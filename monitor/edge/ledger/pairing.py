@@ -63,18 +63,24 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Refunds processed and confirmations sent from..until are old enough to be missed, and not older than what was read."""
+    """Refunds processed and confirmations sent from..until are old enough to be missed, and not older than what was read. What is older
+    than `forgotten` was purged, may be shown again, and accuses nobody whatever else is known."""
 
     refunds: tuple[float, float] | None
     confirmations: tuple[float, float] | None
     refund_within: float
+    forgotten: float = float("-inf")
 
     def overdue(self, refund: Due) -> bool:
         """What was missing once is missing until it is told of."""
         return refund.state == MISSING or (self.refunds is not None and self.refunds[0] <= refund.at <= self.refunds[1])
 
     def decidable(self, mail: Mail) -> bool:
+        """What was accused once stays so."""
         return mail.state == ACCUSED or (self.confirmations is not None and self.confirmations[0] <= mail.at <= self.confirmations[1])
+
+    def remembered(self, mail: Mail) -> bool:
+        return mail.state == ACCUSED or mail.at >= self.forgotten
 
 
 @dataclass(slots=True)
@@ -182,7 +188,7 @@ class _Pairing:
         in_time = sorted(mails, key=lambda one: (one.at, one.identity))
         self._place = {mail.id: f"the {nth(place)} of {len(mails)}" for place, mail in enumerate(in_time, 1)} if due else {}
         only = bool(due) and all(refund.number == key for refund in due)  # no other refund can come under this key
-        decidable = {mail.id: only or bounds.decidable(mail) for mail in mails}
+        decidable = {mail.id: (only and bounds.remembered(mail)) or bounds.decidable(mail) for mail in mails}
         for fits in (_fits, lambda _, mail: decidable[mail.id]):
             self._exact(fits)
             self._of_unknown_amount(fits)
@@ -207,7 +213,8 @@ class _Pairing:
         self._pair(self._due, lambda refund, mail: decidable[mail.id] and fits(refund, mail), differing=True)
 
     def _pair(self, due: Sequence[Due], test: _Test, differing: bool = False) -> None:
-        for refund in tuple(due):
+        """Those whose customer is known choose first: another one would take their mail and leave them somebody else's."""
+        for refund in sorted(due, key=lambda one: (one.reversed_at is not None, not one.recipients)):
             if not self._mails:
                 return
             mail = next((one for one in self._mails if self._may_tell(refund, one) and test(refund, one)), None)
@@ -247,7 +254,7 @@ class _Pairing:
     def _leave(self, mail: Mail, due: Sequence[Due], decidable: bool, states: dict[int, int]) -> None:
         claim = self._against(mail, due)
         if claim is not None and claim.kind is DifferenceKind.SPURIOUS and claim.refund is not None:
-            decidable = True  # no other refund would make it right
+            decidable = self._bounds.remembered(mail)  # no other refund would make it right
         if not decidable:
             states[mail.id] = UNDECIDED
         elif claim is not None:

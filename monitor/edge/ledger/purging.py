@@ -1,6 +1,7 @@
 """Forgetting. What is deleted is overwritten (PRAGMA secure_delete), given back to the file system in steps, and gone from the WAL too.
 
-Of old records those stay that take part in a difference that stands, with all of their key: what is left must not look like another one.
+Of old records those stay of whose key there is a younger one, and so do their differences: what is left must not look like another one.
+What is older goes, settled or not: much of what differs never can settle.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ STEP = 20_000  # records in one transaction
 PAGES = 2_000  # given back in one step
 _BLOCK = 1 << 20
 
-_OLD = """
-    SELECT t.id FROM {table} t WHERE t.id > ?1 AND t.at < ?2
-      AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.key = t.key AND r.at >= ?2)
-      AND NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.key = t.key AND c.at >= ?2)
+_NO_YOUNGER = """
+      AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.key = t.key AND r.at >= :before)
+      AND NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.key = t.key AND c.at >= :before)"""
+_OLD_DIFFERENCES = f"DELETE FROM differences AS t WHERE t.at < :before AND (t.settled IS NOT NULL OR (TRUE {_NO_YOUNGER}))"  # noqa: S608
+_OLD = f"""
+    SELECT t.id FROM {{table}} t WHERE t.id > :last AND t.at < :before {_NO_YOUNGER}
       AND NOT EXISTS (SELECT 1 FROM differences d WHERE d.key = t.key)
-    ORDER BY t.id LIMIT ?3"""
+    ORDER BY t.id LIMIT :step"""  # noqa: S608
 _SIDES = {"refunds": ("other_recipients", "other_amounts"), "confirmations": ("disputed_amounts",)}
 _OF = {"refunds": "refund", "confirmations": "confirmation"}
 _MARKS = {"refunds": "refund_mark", "confirmations": "confirmation_mark"}  # see schema
@@ -32,7 +35,7 @@ def older(db: sqlite3.Connection, before: float) -> Iterator[Purged]:
     """What is older than `before`, a step at a time; each says what it has deleted."""
     with transaction(db):
         remember(db, forgotten=max(before, meta(db, "forgotten") or before))
-        gone = db.execute("DELETE FROM differences WHERE settled IS NOT NULL AND at < ?", (before,)).rowcount
+        gone = db.execute(_OLD_DIFFERENCES, {"before": before}).rowcount
         db.execute("DELETE FROM volumes WHERE slot < CAST(? / ? AS INTEGER)", (before, SLOT))
         db.execute("DELETE FROM days WHERE day < CAST(? / ? AS INTEGER)", (before, DAY))
         db.execute("DELETE FROM faults WHERE at < ?", (before,))
@@ -52,7 +55,7 @@ def older(db: sqlite3.Connection, before: float) -> Iterator[Purged]:
 
 
 def _delete(db: sqlite3.Connection, table: str, last: int, before: float) -> tuple[int, int]:
-    ids = db.execute(_OLD.format(table=table), (last, before, STEP)).fetchall()
+    ids = db.execute(_OLD.format(table=table), {"last": last, "before": before, "step": STEP}).fetchall()
     for other in _SIDES[table]:
         db.executemany(f"DELETE FROM {other} WHERE {_OF[table]} = ?", ids)  # noqa: S608 - names of ours
     db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)  # noqa: S608

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from monitor.edge.ledger import answers, comparing, purging, taking
+from monitor.edge.ledger.answers import Undecided
 from monitor.edge.ledger.schema import SLOT, NewerVersion, connect, transaction
 from monitor.model.ledger import (
     ClassStanding,
@@ -83,6 +84,10 @@ class SqliteLedger:
 
     async def standing(self) -> Standing:
         return await self._run(self._standing)
+
+    async def undecided(self, windows: Windows) -> Undecided:
+        """What the latest comparison, of these windows, left open."""
+        return await self._run(lambda db: answers.undecided(db, comparing.bounds_of(db, windows)))
 
     async def differences(self, wanted: Wanted) -> Page:
         return await self._run(lambda db: answers.differences(db, wanted))

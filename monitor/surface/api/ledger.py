@@ -25,6 +25,7 @@ from monitor.views.ledger import CLASS_OF_SYMPTOM
 MOST_LISTED = 1_000  # differences in one answer
 MAX_ID = 40
 NOTHING = Purged(0, 0, 0)
+SOMEBODY = b"*"  # what the journal keeps of a recipient that was forgotten
 READ_WITHIN = 10.0  # seconds that somebody waits for sources to be read; what is slower comes by itself
 LOOK_EVERY = 0.1
 
@@ -99,16 +100,17 @@ class LedgerDesk:
             await clock.sleep(LOOK_EVERY)
 
     async def purge(self, request: web.Request) -> web.Response:
-        """That somebody asked is a fact before anything is gone; what went is one afterwards."""
+        """That somebody asked is a fact before anything is gone; what went is one afterwards. Neither says who was forgotten."""
         body = PurgeRequest.model_validate(await body_of(request))
         ledger = configured(self.desk, self.ledger)
         purge, asked = self._purge(body), self.desk.clock.now()
-        await self.desk.journal.append([LedgerPurged(asked, body.by, purge, NOTHING)], durable=True)
+        told = replace(purge, recipient=SOMEBODY if purge.recipient else b"")
+        await self.desk.journal.append([LedgerPurged(asked, body.by, told, NOTHING)], durable=True)
         try:
             purged = await ledger.purge(purge)
         except LedgerUnreadable as error:
             raise unreadable(error) from None
-        await self.desk.journal.append([LedgerPurged(self.desk.clock.now(), body.by, purge, purged)], durable=True)
+        await self.desk.journal.append([LedgerPurged(self.desk.clock.now(), body.by, told, purged)], durable=True)
         self.nudge()
         return web.json_response({"refunds": purged.refunds, "confirmations": purged.confirmations, "differences": purged.differences})
 

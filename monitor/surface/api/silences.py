@@ -13,7 +13,7 @@ from monitor.desk import Desk
 from monitor.model.facts import SilenceEnded, SilencePlanned
 from monitor.model.incident import EVERYWHERE, THE_LEDGER, Scope, ScopeKind, SilenceId
 from monitor.model.instant import Instant
-from monitor.model.verdict import Symptom
+from monitor.model.verdict import SYMPTOM_OF, Reason, Symptom
 from monitor.rules.plain import plain
 from monitor.surface.api.bodies import EndSilenceRequest, PlanSilenceRequest
 from monitor.surface.api.replies import body_of
@@ -112,9 +112,12 @@ def _known(kind: ScopeKind, name: str, names: Collection[str]) -> Scope:
 
 def _symptom(text: str) -> Symptom:
     names = [symptom.value for symptom in Symptom]
-    if text not in names:
-        raise web.HTTPBadRequest(text=f"symptoms: {plain(text)!r} is no symptom; {_near(text, names)}")
-    return Symptom(text)
+    if text in names:
+        return Symptom(text)
+    meant = SYMPTOM_OF.get(Reason(text)) if text in frozenset(Reason) else None  # the word of a verdict
+    holding = [name for name in names if text and text in name]
+    near = f"did you mean {meant.value}?" if meant else f"there are {', '.join(holding)}" if holding else _near(text, names)
+    raise web.HTTPBadRequest(text=f"symptoms: {plain(text)!r} is no symptom; {near}")
 
 
 def _near(name: str, names: Iterable[str]) -> str:

@@ -143,6 +143,25 @@ CASES = (
         confirmed=3,
     ),
     Case(
+        "one that may be anybody's takes no mail of the other's",
+        (part("P1", 100, to=b""), part("P2", 100, to=BERT)),
+        (mail("O1", "a", 100, to=BERT), mail("O1", "b", 100, at=NOON + 90.0, to=CARL)),
+        confirmed=2,
+    ),
+    Case(
+        "nor one of another amount",
+        (part("P1", 100, to=b""), part("P2", 100, to=BERT)),
+        (mail("O1", "a", 7, to=BERT), mail("O1", "b", 7, at=NOON + 90.0, to=CARL)),
+        expected=(("amount", "P1", ""), ("amount", "P2", "")),
+        confirmed=2,
+    ),
+    Case(
+        "nor one of an unknown amount",
+        (part("P1", 100, to=b""), part("P2", 100, to=BERT)),
+        (mail("O1", "a", None, to=BERT), mail("O1", "b", None, at=NOON + 90.0, to=CARL)),
+        confirmed=2,
+    ),
+    Case(
         "one mail for all parts to somebody else",
         (part("P1", 100), part("P2", 200)),
         (mail("O1", "a", 300, to=BERT),),

@@ -136,6 +136,14 @@ class LedgerContract:
         spurious = of(standing, DifferenceClass.SPURIOUS)
         assert (spurious.open, spurious.found, spurious.latest) == (1, 1, 1.0)
 
+    @pytest.mark.parametrize("order", [("P1", "O1"), ("O1", "P1")])
+    async def test_the_first_refund_of_an_order_may_bear_its_number(self, ledger: Ledger, order: tuple[str, str]) -> None:
+        await ledger.take(confirmations(mail("O1")))
+        for place, number in enumerate(order):
+            await ledger.take(refunds(part(number, 100_000, at=NOON + 5.0 * (number == "P1"))))
+            await ledger.reconcile(windows(), float(place))
+        assert await kinds(ledger) == [("missing", "P1")]
+
     # --- coming in ------------------------------------------------------------------------------------------------------
 
     async def test_delivered_again(self, ledger: Ledger) -> None:
@@ -346,16 +354,46 @@ class LedgerContract:
         assert await kinds(ledger) == [("missing", "R2"), ("spurious", "X1")]
         await ledger.take(refunds(refund("X1")))
         await ledger.reconcile(windows(), 2.0)
-        assert await ledger.purge(Purge(before=old + HOUR)) == Purged(refunds=2, confirmations=2, differences=1)
+        assert await ledger.purge(Purge(before=old + HOUR)) == Purged(refunds=3, confirmations=2, differences=2)
         assert await ledger.purge(Purge(before=old + HOUR)) == Purged(0, 0, 0)
         standing = await ledger.reconcile(windows(LATE + 1.0), 3.0)
-        assert (standing.refunds, standing.confirmations, standing.confirmed) == (3, 2, 2)  # R2 is open, R3 was told of lately
-        assert await kinds(ledger) == [("missing", "R2")]
+        assert (standing.refunds, standing.confirmations, standing.confirmed) == (2, 2, 2)  # R3 was told of lately
+        assert await kinds(ledger) == []
         # what was forgotten comes again, without its other half: nobody is accused
         await ledger.take(refunds(refund("R1")))
         await ledger.take(confirmations(mail("X1")))
         standing = await ledger.reconcile(windows(LATE + 2.0), 4.0)
-        assert (await kinds(ledger), standing.undecided) == ([("missing", "R2")], 2)
+        assert (await kinds(ledger), standing.undecided) == ([], 2)
+
+    async def test_purge_of_what_never_settles(self, ledger: Ledger) -> None:
+        """And what of it is shown again accuses nobody again."""
+        shop = refunds(refund("R1"), refund("R2"), refund("R3"), refund("R4", reversed_at=NOON), refund("R5"))
+        sent = confirmations(
+            mail("R2", amount=7), mail("R3", to=BERT), mail("R4", at=NOON + 2 * HOUR), mail("R5"), mail("R5", "m2"), mail("X1")
+        )
+        await ledger.take(shop)
+        await ledger.take(sent)
+        standing = await ledger.reconcile(windows(), 1.0)
+        assert [one.open for one in standing.classes] == [1, 2, 2, 1]
+        assert await ledger.purge(Purge(before=NOON + 3 * HOUR)) == Purged(refunds=5, confirmations=6, differences=6)
+        standing = await ledger.standing()
+        assert [(one.open, one.found, one.customers) for one in standing.classes] == [(0, 1, 0), (0, 2, 0), (0, 2, 0), (0, 1, 0)]
+        await ledger.take(shop)
+        await ledger.take(sent)
+        standing = await ledger.reconcile(windows(), 2.0)
+        assert await kinds(ledger) == [] and [one.found for one in standing.classes] == [1, 2, 2, 1]
+
+    async def test_purge_leaves_what_has_younger_records(self, ledger: Ledger) -> None:
+        """With all of its number: it would be found again without the rest."""
+        await ledger.take(refunds(part("P1", 100), part("P2", 200, at=NOON + 5 * HOUR), refund("R1")))
+        await ledger.take(confirmations(mail("R1", amount=7), mail("R1", "m2", at=NOON + 5 * HOUR)))
+        await ledger.reconcile(windows(), 1.0)
+        before = await kinds(ledger)
+        assert before == [("duplicate", "R1"), ("missing", "P1"), ("missing", "P2")]
+        assert await ledger.purge(Purge(before=NOON + 4 * HOUR)) == Purged(0, 0, 0)
+        await ledger.take(refunds(part("P1", 100, to=CARL)))  # looked at again
+        standing = await ledger.reconcile(windows(), 2.0)
+        assert await kinds(ledger) == before and of(standing, DifferenceClass.MISSING).found == 2
 
     async def test_what_is_new_after_a_purge_is_compared(self, ledger: Ledger) -> None:
         """Places in the tables are given again."""

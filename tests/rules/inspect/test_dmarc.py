@@ -119,10 +119,35 @@ def test_when_nobody_answers_nothing_is_said(failure: DnsFailure) -> None:
         (f"{GOOD}; psd=y", CheckId.DMARC_13, "v=DMARC1; p=reject; np=reject; psd=n; rua=mailto:d@shop.test"),
         ("v=DMARC1; p=none; ri=1", CheckId.DMARC_07, "v=DMARC1; p=none; np=reject"),
         ("v=DMARC1; p=reject; p=none", CheckId.DMARC_03, "v=DMARC1; p=reject"),
+        ("v=DMARC1; p=monitor; sp=reject", CheckId.DMARC_04, "v=DMARC1; p=none; sp=reject"),
+        ("v=DMARC1; p=monitor; np=Quarantine", CheckId.DMARC_04, "v=DMARC1; p=none; np=quarantine"),
+        ("v=DMARC1; p=non; np=none; sp=reject", CheckId.DMARC_04, "v=DMARC1; p=none; sp=reject; np=reject"),
     ],
 )
 def test_what_to_publish(record: str, check: CheckId, published: str) -> None:
     assert only(says(record), check).publish == f'_dmarc.shop.test. 3600 IN TXT "{published}"'
+
+
+@pytest.mark.parametrize("typo", ["sp=rejct", "np=foo", "sp=", "sp=rejct; np=reject"])
+@pytest.mark.parametrize("rua", ["", "; rua=mailto:d@shop.test", "; rua=mailto:d@gone.example.com", "; rua=d@shop.test"])
+def test_a_typo_in_sp_or_np_offers_no_weaker_record(typo: str, rua: str) -> None:
+    """What it was meant to say only its owner knows."""
+    found = says(f"v=DMARC1; p=reject; pct=50; {typo}{rua}").checked(judge)
+    assert not [result for result in found if result.publish.startswith("_dmarc.shop.test.")]
+    bad = next(result for result in found if result.check is CheckId.DMARC_04)
+    assert bad.is_bad and "set p= (and sp=, np= where given)" in bad.mend
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ("p=none", "np is not given, "),
+        ("p=reject; np=foo", "np does not count (np=foo is none of none, quarantine, reject), "),
+        ("p=monitor; np=reject", "np does not count (p=monitor is none of none, quarantine, reject), "),
+    ],
+)
+def test_why_names_that_do_not_exist_are_let_through(record: str, why: str) -> None:
+    assert only(says(f"v=DMARC1; {record}; {RUA}"), CheckId.DMARC_06).saw.startswith(why)
 
 
 def test_what_to_publish_where_there_is_nothing() -> None:

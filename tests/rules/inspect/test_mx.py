@@ -252,11 +252,15 @@ def test_a_parked_domain_takes_no_mail(spf: str, subject: dict[str, object], sta
 
 def test_a_null_mx_has_the_preference_0() -> None:
     world = mx("10 .", **{"shop.test TXT": ["v=spf1 -all"]})
-    assert [one.status for one in of(world, CheckId.MX_02) if one.about == DOMAIN] == [Status.WARN]
+    [found] = [one for one in of(world, CheckId.MX_02) if one.about == DOMAIN]
+    assert (found.status, found.gravity, found.publish) == (Status.WARN, Gravity.WARNING, "shop.test. 3600 IN MX 0 .")
 
 
 def test_the_mx_to_publish_is_the_host_that_takes_the_mail_now() -> None:
     assert only(records(**ALONE), CheckId.MX_04).publish == "shop.test. 3600 IN MX 10 shop.test."
+    alias = Dns({**ZONE.but(**{"shop.test MX": None}).records, "web.example.com A": ["192.0.2.9"]}, aliases={DOMAIN: "web.example.com"})
+    found = only(World(alias), CheckId.MX_04)
+    assert found.status is Status.WARN and not found.publish, "nothing can stand beside a CNAME"
 
 
 def test_whether_a_domain_is_parked_may_be_unknown() -> None:

@@ -51,6 +51,12 @@ def server(address: str, change: Callable[[Answer], Answer]) -> Dns:
     return replace(ZONE, changed=lambda answer: change(answer) if answer.question.server == address else answer)
 
 
+def bogus_beyond_an_alias(answer: Answer) -> Answer:
+    if str(answer.question) != "_dmarc.shop.test TXT":
+        return answer
+    return replace(answer, outcome=answer.outcome.FAILED, failure=DnsFailure.BOGUS, records=(), chain=("d.example.com",))
+
+
 def short(answer: Answer) -> Answer:
     return replace(answer, ttl=60) if answer.question.rtype is RecordType.TXT else answer
 
@@ -64,7 +70,7 @@ ROWS = {
     CheckId.DNS_02: Row(GOOD, failing(**{"@192.0.2.3": DnsFailure.REFUSED}), SILENT),
     CheckId.DNS_06: Row(GOOD, world(ALIASED), failing(**{"_dmarc.shop.test CNAME": DnsFailure.SERVFAIL})),
     CheckId.DNS_07: Row(GOOD, world(server("192.0.2.2", short)), SILENT),
-    CheckId.DNS_08: Row(signed(), failing(**{"shop.test MX": DnsFailure.BOGUS}), DARK),
+    CheckId.DNS_08: Row(signed(), world(replace(SIGNED, fails={"shop.test MX": DnsFailure.BOGUS})), DARK),
     CheckId.DNS_10: Row(
         GOOD,
         world(
@@ -309,6 +315,9 @@ def test_signatures_that_end(left: float, status: Status, gravity: Gravity) -> N
         (signed(**{"shop.test DS": ["1 13 1 aabb"]}), Status.WARN),
         (signed(**{"shop.test DS": ["1 13 1 aabb", "1 13 2 aabb"]}), Status.PASS),
         (world(SIGNED), Status.UNKNOWN),
+        (failing(**{"shop.test MX": DnsFailure.BOGUS}), Status.UNKNOWN),  # it has no DS: the resolver is wrong
+        (failing(**{"shop.test DS": DnsFailure.BOGUS}), Status.FAIL),
+        (world(replace(ZONE, changed=bogus_beyond_an_alias)), Status.FAIL),
     ],
 )
 def test_signed(where: World, status: Status) -> None:
