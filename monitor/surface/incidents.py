@@ -11,7 +11,8 @@ from monitor.model.incident import DeployCandidate, Diagnosis, Phase, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.ledger import Impact
 from monitor.model.notice import Call
-from monitor.rules.deploys import worded
+from monitor.rules.deploys import rolled_back, worded
+from monitor.rules.diagnose.advice import deploy_name
 from monitor.rules.freshness import of_incident
 from monitor.rules.notice import TITLES, render
 from monitor.rules.notify import hushed, owed
@@ -115,6 +116,7 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "tallies": [
             {"path": plain(tally.path), "provider": plain(tally.provider), "bad": tally.bad, "sent": tally.sent} for tally in told.tallies
         ],
+        "to_do": plain(_to_do(desk, state)),
         "deploys": [_candidate(candidate, desk.world.incidents.deploys) for candidate in _latest(state, "deploys").deploys],
         "evidence": list(_latest(state, "evidence").evidence),
         "acknowledged": _said(state.acknowledged.at, state.acknowledged.by, state.acknowledged.text) if state.acknowledged else None,
@@ -132,6 +134,21 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "runbook": notice.runbook_url,
         "freshness": evidence(desk, now),
     }
+
+
+def _to_do(desk: Desk, state: IncidentState) -> str:
+    """The next step of the diagnosis, unless it is over, or what was to be rolled back has been since."""
+    diagnosis = _diagnosis(state)
+    if state.resolved_at is not None:
+        return f"nothing: it is over; `mailcanary incident report {state.id}` tells of it"
+    if diagnosis is None:
+        return ""
+    markers = desk.world.incidents.deploys
+    undone = [(rolled_back(each, markers), each) for each in _latest(state, "deploys").deploys]
+    for at, candidate in undone:
+        if at is not None and diagnosis.next_step.startswith(f"roll back {deploy_name(candidate)}"):
+            return f"{deploy_name(candidate)} was rolled back at {at.iso()[11:19]}Z: watch the next probes"
+    return diagnosis.next_step
 
 
 def _impact(impact: Impact | None, transition: Transition, over: bool) -> Row | None:

@@ -99,10 +99,15 @@ def _facts(story: Document) -> list[tuple[str, str]]:
     rows += [("deploys" if first else "", line) for first, line in _marked(deploys)]
     rows.append(("routes", _named(story["routes"]) or "none"))
     rows += [(name, story[key]["text"]) for name, key in (("impact", "impact"), ("impact now", "impact_now")) if story.get(key)]
+    if story["cause"] and story["cause"] != story["parent"]:
+        rows.append(("cause", f"possible: {story['cause']}"))
+    if story["stale"]:
+        last = f"; the last is of {_clock(story['last_evidence_at'], story['at'])}" if story["last_evidence_at"] else ""
+        rows.append(("stale", f"none of its routes has fresh evidence{last}; it stays as it was"))
     if story["hushed"]:
         rows.append(("hushed", f"nobody is told: {story['hushed']}"))
-    if diagnosis and diagnosis["next_step"]:
-        rows.append(("next step", diagnosis["next_step"]))
+    if story["to_do"]:
+        rows.append(("next step", story["to_do"]))
     rows.append(("runbook", story["runbook"] or "-"))
     return rows
 

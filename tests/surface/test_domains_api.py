@@ -183,9 +183,10 @@ async def test_a_domain_that_left_the_configuration(site: Site) -> None:
     assert status == 409 and "no longer inspected" in answer["reason"]
 
 
+READERS = tuple(role for role in Access if role is not Access.ROLLBACK)
 CALLS: list[tuple[str, str, tuple[Access, ...], dict[str, str] | None]] = [
-    ("GET", "/v1/domains", tuple(Access), None),
-    ("GET", SHOP, tuple(Access), None),
+    ("GET", "/v1/domains", READERS, None),
+    ("GET", SHOP, READERS, None),
     ("POST", f"{SHOP}/inspect", (Access.DEPLOY, Access.ONCALL), {"by": "ann"}),
     ("POST", f"{SHOP}/baseline", (Access.ONCALL,), {"by": "ann", "digest": digest(FACETS)}),
 ]

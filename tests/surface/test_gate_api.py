@@ -85,7 +85,7 @@ async def test_each_needs_the_token_of_its_role(site: Site, method: str, path: s
             assert status == 403 and f"role {role.value} (listen.tokens.{role.value})" in answer["reason"], other
             assert f"has the role {other.value}" in answer["reason"] and not any(secret in str(answer) for secret in SECRETS.values())
     assert len(site.facts()) == before
-    for fitting in Access if role is Access.READ else (role,):
+    for fitting in set(Access) - {Access.ROLLBACK} if role is Access.READ else {role}:
         status, answer = await site.ask(method, path, SECRETS[fitting.name], json=body)
         assert status == (409 if path.endswith("override") else 200), answer  # it still runs
 

@@ -233,3 +233,14 @@ async def test_a_deploy_is_worded_by_what_is_marked_until_now(house: House) -> N
     await happen(house, so.opened(at), so.deployed(at.plus(9), "d-1", DeployPhase.ROLLBACK))
     (deploy,) = story(house)["deploys"]
     assert f", rolled back {at.plus(9).when:%H:%M:%S}Z; began 3m41s after (bracketed)" in deploy["text"]
+
+
+@virtual
+async def test_what_was_done_is_not_asked_for_again(house: House) -> None:
+    at = house.clock.now()
+    await happen(house, so.opened(at))
+    assert story(house)["to_do"].startswith("roll back checkout-api v512")
+    await happen(house, so.deployed(at.plus(9), "d-1", DeployPhase.ROLLBACK))
+    assert story(house)["to_do"] == f"checkout-api v512 was rolled back at {at.plus(9).when:%H:%M:%S}Z: watch the next probes"
+    await happen(house, so.resolved(at.plus(600)))
+    assert story(house)["to_do"] == "nothing: it is over; `mailcanary incident report INC-1` tells of it"

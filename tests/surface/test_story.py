@@ -101,6 +101,15 @@ async def test_what_is_not_there_is_said(house: House) -> None:
 
 
 @virtual
+async def test_a_possible_cause_and_evidence_that_grows_old_are_said(house: House) -> None:
+    at = house.clock.now()
+    await happen(house, so.opened(at), so.transition(at, Phase.GROWN, cause=IncidentId("INC-9")))
+    await house.sleep(86_400)
+    whole = " ".join(story(house).split())
+    assert "cause possible: INC-9" in whole and "stale none of its routes has fresh evidence" in whole
+
+
+@virtual
 async def test_silence_and_its_end(house: House) -> None:
     at = house.clock.now()
     await happen(house, so.opened(at), Silenced(at, INC, "ann", "known", at.plus(3600).utc))
