@@ -29,7 +29,7 @@ from monitor.stages import inspecting
 from monitor.stages.inspect import PROBES_FIRST, Inspect
 from monitor.wiring import build_edges, kept_edges
 from tests.rules.inspect.worlds import Dns, World
-from tests.rules.inspect.zones import GOOD
+from tests.rules.inspect.zones import GOOD, THERE, says
 from tests.stages.house import RELAY, House, policy, seed
 from tests.stages.virtual import virtual
 
@@ -178,6 +178,41 @@ async def test_a_vanished_key_is_seen_twice_and_confirmed(site: Site) -> None:
         healed = site.seen[-1]
         again = await site.observed(len(site.seen) + 1)
         assert again.cause is Cause.CONFIRM and again.at.seconds_since(healed.at) <= 65, "the end is looked at twice too"
+
+
+@virtual
+async def test_a_key_that_only_our_resolver_does_not_find_is_broken_after_an_hour(site: Site) -> None:
+    """Two looks at one cached answer confirm nothing."""
+    site.dns.dns = THERE
+    async with site.running():
+        await site.observed(3)
+        site.dns.dns, count = says(THERE.but(**{f"{S1} TXT": None}), ns1=THERE, ns2=THERE), len(site.seen)
+        first = await site.observed(count + 1)
+        await site.house.sleep(3_500)
+        assert len(site.seen) > count + 3
+        findings = site.house.world.zones.domains["shop.test"].findings
+        assert [findings[f"{check} {S1}"].result.status for check in ("DNS-14", "DKIM-K1")] == [Status.WARN, Status.UNKNOWN]
+        await site.house.until(lambda: _confirmed(site))
+        assert 3_600 <= site.seen[-1].at.seconds_since(first.at) <= 3_600 + 900 + 200
+
+
+@virtual
+async def test_a_key_that_a_cache_still_holds_is_confirmed_as_gone(site: Site) -> None:
+    site.dns.dns = THERE
+    async with site.running():
+        await site.observed(3)
+        gone = THERE.but(**{f"{S1} TXT": None})
+        site.dns.dns, count = says(THERE, ns1=gone, ns2=gone), len(site.seen)
+        first = await site.observed(count + 1)
+        await site.observed(count + 2)
+        assert _confirmed(site) and 60 <= site.seen[-1].at.seconds_since(first.at) <= 65
+
+
+def _confirmed(site: Site) -> bool:
+    """Somebody is told that the key is gone."""
+    findings = site.house.world.zones.domains["shop.test"].findings
+    found = [findings[key] for key in (f"DNS-14 {S1}", f"DKIM-K1 {S1}") if key in findings]
+    return len(found) == 2 and all(one.confirmed and one.result.status is Status.FAIL for one in found)
 
 
 @virtual

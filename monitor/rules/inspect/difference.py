@@ -9,7 +9,8 @@ from typing import assert_never
 from monitor.model.checks import Gravity
 from monitor.model.inspection import Facet, FacetKind, Subject
 from monitor.rules.inspect.facets import holds, unpack
-from monitor.rules.mailauth.dmarc.record import POLICIES
+from monitor.rules.inspect.firsthand import UNSEEN
+from monitor.rules.mailauth.dmarc.record import POLICIES, report_uri
 from monitor.rules.plain import plain
 
 _SPF_POLICIES = ("+all", "?all", "~all", "-all")  # from weak to strong
@@ -69,8 +70,8 @@ def _spf(name: str, old: Parts, new: Parts, subject: Subject) -> Iterator[Change
         return
     if not old:
         yield Gravity.WARNING, f"the SPF record of {name} is new"
-    hidden = bool(new.get("opaque"))  # macros, exists, ptr: what they let in cannot be listed
-    if not hidden or _word(old, "opaque"):
+    hidden = any(term[0] not in "-~?" for term in new.get("opaque", ()))  # macros, exists, ptr: what they let in cannot be listed
+    if not _ends_elsewhere(new):
         yield from _rank(f"the policy of the SPF record of {name}", _word(old, "policy"), _word(new, "policy"), _SPF_POLICIES)
     networks = new.get("networks", ())
     lost = [address for address in subject.egress if holds(old.get("networks", ()), address) and not holds(networks, address)]
@@ -91,6 +92,12 @@ def _spf(name: str, old: Parts, new: Parts, subject: Subject) -> Iterator[Change
         yield (Gravity.INFO if subject.egress else Gravity.WARNING), f"the networks behind the SPF record of {name} changed{what}"
 
 
+def _ends_elsewhere(record: Parts) -> bool:
+    """Its policy is that of a redirect whose target depends on the mail."""
+    redirects = [any(term.lower().startswith("redirect=") for term in record.get(part, ())) for part in ("terms", "opaque")]
+    return all(redirects) and _word(record, "policy") == "?all"
+
+
 def _is_retired(name: str, subject: Subject) -> bool:
     return any(known.retired and f"{known.name}._domainkey.{known.domain}" == name for known in subject.selectors)
 
@@ -109,6 +116,10 @@ def _dkim(name: str, old: Parts, new: Parts) -> Iterator[Change]:
     if not old:
         yield Gravity.WARNING, f"selector {selector}'s key record is new"
         return
+    if UNSEEN in new and UNSEEN not in old:
+        yield Gravity.WARNING, f"selector {selector}'s key record is at the servers of its zone, and our resolver does not find it"
+    elif UNSEEN in old and UNSEEN not in new:
+        yield Gravity.INFO, f"selector {selector}'s key record is found by our resolver again"
     for state, what in (("revoked", "was revoked"), ("unusable", "is no longer a valid key")):
         if state in new.get("state", ()) and state not in old.get("state", ()):
             yield Gravity.CRITICAL, f"selector {selector}'s key {what}"
@@ -160,13 +171,13 @@ def _dmarc(name: str, old: Parts, new: Parts) -> Iterator[Change]:
 
 
 def _reports(name: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
-    before = {_destination(uri) for uri in old if uri not in new}
-    after = {_destination(uri) if ":" in uri else uri for uri in new if uri not in old}  # without a scheme no report goes anywhere
+    before, after = ({_destination(uri) for uri in uris if not report_uri(uri).fault} for uris in (old, new))
     if gone := sorted(before - after):
         yield Gravity.CRITICAL, f"aggregate reports of {name} no longer go to {_listed(gone)}"
-    if added := sorted(after - before):
+    added = sorted(after - set(map(_destination, old)))  # one that was meant before, and at fault, is mended
+    if added:
         yield Gravity.WARNING, f"aggregate reports of {name} go to {_listed(added)} too"
-    if old != new and before == after:
+    if old != new and not gone and not added:
         yield Gravity.INFO, f"rua of {name} is spelled otherwise"
 
 

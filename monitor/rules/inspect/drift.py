@@ -141,10 +141,10 @@ def _moved(one: Drift | None, change: _Change, facet: Facet, subject: Subject, n
 
 
 def _ttl(meant: Facet | None, subject: Subject) -> int:
-    """The largest that was seen with this value: when the baseline was learned a cache had counted it down."""
+    """The one that was seen last with this value: when the baseline was learned a cache had counted it down, or it was another."""
     if meant is None:
         return 0
-    return max([meant.ttl, *(facet.ttl for facet in subject.facets if (facet.key, facet.value) == (meant.key, meant.value))])
+    return next((facet.ttl for facet in subject.facets if (facet.key, facet.value) == (meant.key, meant.value)), meant.ttl)
 
 
 def flapping(drifts: Sequence[Drift], now: float) -> dict[Key, int]:

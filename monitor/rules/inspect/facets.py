@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.model.dns import Answer, RecordType, mx_of
-from monitor.model.inspection import Facet, FacetKind, KeyAge, Subject
+from monitor.model.inspection import Facet, FacetKind, KeyAge, Selector, Subject
+from monitor.rules.inspect.authority import zone_of
+from monitor.rules.inspect.firsthand import UNSEEN, Presence, firsthand, key_record, was_there
 from monitor.rules.lookup import Lookup
 from monitor.rules.mailauth import dmarc, spf
 from monitor.rules.mailauth.dkim.key import read_key
@@ -56,13 +58,12 @@ def observe(subject: Subject, lookup: Lookup) -> Observation:
     """All facets of a domain. Provisional while the lookup is not complete."""
     facets: dict[Key, Facet] = {}
     unanswered: dict[Key, None] = {}
-    before = {facet.key: facet for facet in (*subject.baseline, *subject.facets)}
-    for key, value, ttl in _all(subject, lookup):
+    before = {(facet.key, facet.value): facet.ttl for facet in (*subject.baseline, *subject.facets)}
+    for key, value, life in _all(subject, lookup):
         if value is None:
             unanswered[key] = None
         elif len(facets) < MOST:
-            known = before.get(key)  # a resolver's cache counts the TTL down
-            facets[key] = Facet(*key, value, max(ttl, known.ttl) if known is not None and known.value == value else ttl)
+            facets[key] = Facet(*key, value, life.ttl if life.exact else max(life.ttl, before.get((key, value), 0)))
     return Observation(tuple(sorted(facets.values())), tuple(unanswered))
 
 
@@ -82,7 +83,15 @@ def ages(known: Sequence[KeyAge], facets: Iterable[Facet], now: float) -> tuple[
     return tuple(made[place] for place in sorted(made))[:MOST]
 
 
-Seen = tuple[Key, str | None, int]
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """`exact`: as a server of the zone says it; a resolver's cache counts it down."""
+
+    ttl: int = 0
+    exact: bool = False
+
+
+Seen = tuple[Key, str | None, _Life]
 
 
 def _all(subject: Subject, lookup: Lookup) -> Iterator[Seen]:
@@ -92,10 +101,11 @@ def _all(subject: Subject, lookup: Lookup) -> Iterator[Seen]:
         yield _spf(domain, subject, lookup)
         answer = lookup.ask(domain, RecordType.MX)
         exchanges += [mx_of(record)[1] for record in answer.records]
-        yield _plain(FacetKind.MX, domain, answer)
+        key, value, _ = _plain(FacetKind.MX, domain, answer)
+        yield key, value, _lifetime(domain, answer, subject, lookup)
     for selector in subject.selectors:
-        yield _dkim(f"{selector.name}._domainkey.{selector.domain}", lookup)
-    yield _dmarc(subject.domain, lookup)
+        yield _dkim(selector, subject, lookup)
+    yield _dmarc(subject, lookup)
     for kind, rtype in ((FacetKind.NS, RecordType.NS), (FacetKind.DS, RecordType.DS)):
         yield _plain(kind, subject.domain, lookup.ask(subject.domain, rtype))
     yield _soa(subject.domain, lookup)
@@ -107,7 +117,7 @@ def _all(subject: Subject, lookup: Lookup) -> Iterator[Seen]:
         if own:
             yield _addresses(host, lookup)
         elif own is None:
-            yield (FacetKind.ADDRESS, host), None, 0
+            yield (FacetKind.ADDRESS, host), None, _Life()
 
 
 def related(name: str, domain: str) -> bool:
@@ -115,57 +125,66 @@ def related(name: str, domain: str) -> bool:
     return name == domain or name.endswith("." + domain) or ("." in name and domain.endswith("." + name))
 
 
+def _lifetime(domain: str, answer: Answer, subject: Subject, lookup: Lookup) -> _Life:
+    """Of a record in the zone of the domain."""
+    zone = zone_of(lookup, domain, subject.private_addresses)
+    told = next((own for own in firsthand(lookup, zone, answer.question.name, answer.question.rtype) if own.found), None)
+    return _Life(told.ttl, exact=True) if told is not None else _Life(answer.ttl)
+
+
 def _value(records: Iterable[str]) -> str:
     return pack({"records": sorted(records)})
 
 
 def _plain(kind: FacetKind, name: str, answer: Answer) -> Seen:
-    return (kind, name), None if answer.failed else _value(answer.records), answer.ttl
+    return (kind, name), None if answer.failed else _value(answer.records), _Life(answer.ttl)
 
 
 def _addresses(host: str, lookup: Lookup) -> Seen:
     answers = [lookup.ask(host, rtype) for rtype in (RecordType.A, RecordType.AAAA)]
     key = (FacetKind.ADDRESS, host)
     if any(answer.failed for answer in answers):
-        return key, None, 0
-    return key, _value(record for answer in answers for record in answer.records), max(answer.ttl for answer in answers)
+        return key, None, _Life()
+    return key, _value(record for answer in answers for record in answer.records), _Life(max(answer.ttl for answer in answers))
 
 
 def _soa(domain: str, lookup: Lookup) -> Seen:
     """Without the serial, which changes with everything."""
     answer = lookup.ask(domain, RecordType.SOA)
     records = [" ".join(word for at, word in enumerate(record.split()) if at != 2) for record in answer.records]
-    return (FacetKind.SOA, domain), None if answer.failed else _value(records), answer.ttl
+    return (FacetKind.SOA, domain), None if answer.failed else _value(records), _Life(answer.ttl)
 
 
 def _spf(domain: str, subject: Subject, lookup: Lookup) -> Seen:
     key, answer = (FacetKind.SPF, domain), lookup.ask(domain, RecordType.TXT)
     records = [record for record in answer.records if record.lower().split(" ")[0] == "v=spf1"]
     if answer.failed:
-        return key, None, 0
+        return key, None, _Life()
     if not records:
-        return key, "", answer.ttl
+        return key, "", _Life(answer.ttl)
     flat = spf.flatten(lookup, domain)
     if flat.unknown:
-        return key, None, answer.ttl
+        return key, None, _Life()
     networks = list(flat.networks)
     if len(networks) > MOST_NETWORKS:
         held = [network for network in networks if any(holds((network,), address) for address in subject.egress)]
         networks = [*held, "digest:" + hashlib.sha256(" ".join(networks).encode()).hexdigest()]
     terms = sorted({term.lower() for record in records for term in record.split()[1:]} - {"-all", "~all", "?all", "+all", "all"})
     value = pack({"policy": (flat.policy or "?all",), "terms": terms, "networks": networks, "opaque": sorted(flat.opaque)})
-    return key, value, answer.ttl
+    return key, value, _lifetime(domain, answer, subject, lookup)
 
 
-def _dkim(name: str, lookup: Lookup) -> Seen:
-    key, answer = (FacetKind.DKIM, name), lookup.ask(name, RecordType.TXT)
-    if answer.failed:
-        return key, None, 0
-    keys = [read_key(record) for record in answer.records]
+def _dkim(selector: Selector, subject: Subject, lookup: Lookup) -> Seen:
+    name, record = f"{selector.name}._domainkey.{selector.domain}", key_record(subject, lookup, selector)
+    key, answer, unseen = (FacetKind.DKIM, name), record.answer, record.presence is Presence.UNSEEN
+    if answer.failed or (unseen and not was_there(subject, name)):
+        return key, None, _Life()
+    keys = [read_key(text) for text in answer.records]
     if not keys:
-        return key, "", answer.ttl
+        return key, "", _Life(answer.ttl)
     one = keys[0]
     parts: dict[str, Sequence[str]] = {
+        UNSEEN: ("resolver",) if unseen else (),
         "k": (one.kind,),
         "bits": (str(one.bits),) if one.bits else (),
         "p": (one.digest,) if one.digest else (),
@@ -175,16 +194,17 @@ def _dkim(name: str, lookup: Lookup) -> Seen:
         "state": ("revoked",) if one.revoked else ("unusable",) if one.fault else (),
         "more": sorted(other.digest or "unusable" for other in keys[1:]),
     }
-    return key, pack(parts), answer.ttl
+    return key, pack(parts), _lifetime(selector.domain, answer, subject, lookup)
 
 
-def _dmarc(domain: str, lookup: Lookup) -> Seen:
+def _dmarc(subject: Subject, lookup: Lookup) -> Seen:
     """What applies to the domain, wherever it stands."""
+    domain = subject.domain
     key, found = (FacetKind.DMARC, f"_dmarc.{domain}"), dmarc.discover(lookup, domain)
     if found.unknown:
-        return key, None, 0
+        return key, None, _Life()
     if found.record is None:
-        return key, "", lookup.ask(f"_dmarc.{domain}", RecordType.TXT).ttl
+        return key, "", _Life(lookup.ask(f"_dmarc.{domain}", RecordType.TXT).ttl)
     record = found.record
     parts: dict[str, Sequence[str]] = {
         "at": (found.at,) if found.at != domain else (),
@@ -199,7 +219,7 @@ def _dmarc(domain: str, lookup: Lookup) -> Seen:
         "rua": sorted(set(record.aggregate)),
         "ruf": sorted(set(record.forensic)),
     }
-    return key, pack(parts), lookup.ask(f"_dmarc.{found.at}", RecordType.TXT).ttl
+    return key, pack(parts), _lifetime(found.at, lookup.ask(f"_dmarc.{found.at}", RecordType.TXT), subject, lookup)
 
 
 def holds(networks: Iterable[str], address: str) -> bool:

@@ -233,7 +233,7 @@ def test_all_keys_are_asked_for_at_once() -> None:
     asked: list[int] = []
 
     def count(answer: Answer) -> Answer:
-        asked.append(1)
+        asked.extend([1] * ("._domainkey." in answer.question.name))
         return answer
 
     counted = replace(DNS, changed=count)

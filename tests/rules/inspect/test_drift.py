@@ -10,6 +10,8 @@ import pytest
 from monitor.model.checks import CheckId, CheckResult, Gravity, Status
 from monitor.model.dns import DnsFailure
 from monitor.model.inspection import LONGEST_BRIEF, Drift, DriftState, Facet, FacetKind, Selector, Subject
+from monitor.model.verdict import Symptom
+from monitor.rules.diagnose.findings import counts
 from monitor.rules.inspect.drift import KEPT, MOST, MOST_TIMES, drift, flapping, judge
 from monitor.rules.inspect.facets import Observation, observe
 from tests.rules.inspect.worlds import DOMAIN, NOW, Dns, Row, World, holds
@@ -309,6 +311,7 @@ def test_what_breaks_delivery_each_time_is_serious_although_it_never_stands() ->
         known = later(900.0 * look + 61, GOOD, later(900.0 * look, gone(f"{S1} TXT"), known))
     result = World(GOOD, replace(MEANT, now=NOW + 2_000, drifts=known)).checked(judge)[0]
     assert (result.status, result.gravity) == (Status.FAIL, Gravity.ERROR) and "(flapping)" in result.about
+    assert counts(result, Symptom.DRIFT), "it opens an incident"
 
 
 def test_flapping() -> None:

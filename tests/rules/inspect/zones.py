@@ -1,6 +1,8 @@
-"""A zone that is all right, for the tests of facets and drift."""
+"""Zones that are all right, for the tests of facets and drift."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from monitor.model.inspection import Selector, Subject
 from tests.rules.inspect.worlds import DOMAIN, NOW, Dns
@@ -30,3 +32,20 @@ GOOD = Dns(
         "_dmarc.shop.test TXT": ["v=DMARC1; p=reject; rua=mailto:d@shop.test"],
     }
 )
+
+SOA = "ns1.shop.test h.shop.test 1 7200 3600 1209600 3600"
+NS1, NS2 = "192.0.2.2", "192.0.2.3"
+THERE = GOOD.but(  # its servers can be asked
+    **{
+        "test SOA": [SOA],
+        "test NS": ["ns.test"],
+        "ns.test A": ["192.0.2.1"],
+        "ns1.shop.test A": [NS1],
+        "ns2.shop.test A": [NS2],
+    }
+)
+
+
+def says(ours: Dns, **servers: Dns) -> Dns:
+    """`ours`: what our resolver says; ns1, ns2: what they say."""
+    return replace(ours, servers={{"ns1": NS1, "ns2": NS2}[name]: dns.records for name, dns in servers.items()})

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from monitor.model.checks import CheckId, CheckResult, Gravity
 from monitor.model.dns import Outcome
+from monitor.model.inspection import Selector
 from monitor.rules.inspect.dkim_keys.catalogue import CHECKS
 from monitor.rules.inspect.dkim_seen import NO_SELECTOR, KeyAt, bounded, keys_of, signed, zone_line
+from monitor.rules.inspect.firsthand import Presence, key_record
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.mailauth import dkim
 from monitor.rules.mailauth.dkim.known import PUBLISHED
@@ -21,6 +23,7 @@ LONGEST_CHAIN = 8
 TESTING_DAYS = 7
 STALE_DAYS = 180
 OLD_DAYS = 365
+_PUBLISH = "publish the public half of the key that the mail system signs with, or take the selector out of use"
 KEPT_DAYS = 7  # that a retired key stays after the last signature
 
 
@@ -36,10 +39,11 @@ def judge(scene: Scene) -> Iterator[CheckResult]:
 
 def _all(scene: Scene, found: list[KeyAt]) -> Iterator[CheckResult]:
     for at in found:
-        yield _exists(at)
+        said = _said(scene, at)
+        yield _exists(at, said)
         yield _delegated(at)
         if at.key is None:
-            yield from _untested(scene, at)
+            yield from _untested(scene, at, said)
             continue
         record = plain(at.record)[:500]
         yield _syntax(at, at.key, record)
@@ -54,6 +58,13 @@ def _all(scene: Scene, found: list[KeyAt]) -> Iterator[CheckResult]:
     yield _companion(scene, found)
 
 
+def _said(scene: Scene, at: KeyAt) -> Presence:
+    """Only servers of ours are asked."""
+    if not at.grave:
+        return Presence.SAID
+    return key_record(scene.subject, scene.lookup, Selector(at.domain, at.selector)).presence
+
+
 def _bad(check: CheckId, at: KeyAt, saw: str, record: str = "", mend: str = "", publish: str = "") -> CheckResult:
     """A failure where our mail depends on the key, else a warning."""
     if at.grave:
@@ -62,7 +73,7 @@ def _bad(check: CheckId, at: KeyAt, saw: str, record: str = "", mend: str = "", 
     return CHECKS[check].warned(at.name, f"{saw} (the key is {whose})", record, mend, publish)
 
 
-def _untested(scene: Scene, at: KeyAt) -> Iterator[CheckResult]:
+def _untested(scene: Scene, at: KeyAt, said: Presence) -> Iterator[CheckResult]:
     for check in (2, 3, 4, 6, 7, 8, 9, 11, 12):
         one = CHECKS[CheckId(f"DKIM-K{check}")]
         if at.answer.failed:
@@ -72,15 +83,25 @@ def _untested(scene: Scene, at: KeyAt) -> Iterator[CheckResult]:
         elif at.retired and check == 3:
             yield one.passed(at.name, "retired, and its key record is gone")
         else:
-            yield one.skipped(at.name, "there is no key record")
+            yield one.skipped(
+                at.name, "our resolver does not find the key record yet" if said is Presence.UNSEEN else "there is no key record"
+            )
 
 
 def _failed(at: KeyAt) -> str:
     return f"the key record could not be asked for: {plain(at.answer.detail) or at.answer.failure}"[:300]
 
 
-def _exists(at: KeyAt) -> CheckResult:
+def _exists(at: KeyAt, said: Presence) -> CheckResult:
     check = CHECKS[CheckId.DKIM_K1]
+    if said is Presence.UNSEEN:
+        saw = (
+            "our resolver does not find the key record, and a server of the zone has it: a cache may hold for an hour that it is not there"
+        )
+        return check.unknown(at.name, saw)
+    if said is Presence.VANISHED:
+        saw = "the servers of the zone have it no more; our resolver holds a copy still"
+        return check.failed(at.name, saw, plain(at.record)[:500], _PUBLISH)
     match at.answer.outcome:
         case Outcome.FOUND:
             return check.passed(at.name, f"there is a key record, TTL {at.answer.ttl}", plain(at.record)[:500])
@@ -91,7 +112,7 @@ def _exists(at: KeyAt) -> CheckResult:
                 return check.passed(at.name, "retired, and gone as it should be")
             saw = "the name does not exist" if at.answer.outcome is Outcome.NXDOMAIN else "the name has no TXT record"
             used = " though delivered mail is signed with it" if at.signatures else ""
-            mend = "publish the public half of the key that the mail system signs with, or take the selector out of use"
+            mend = _PUBLISH
             if at.answer.chain:
                 mend = f"the selector is a CNAME: the owner of {plain(at.answer.chain[-1])} has to publish the key there"
             return _bad(CheckId.DKIM_K1, at, saw + used, mend=mend)

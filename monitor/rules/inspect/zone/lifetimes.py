@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from monitor.model.checks import CheckId, CheckResult
 from monitor.model.dns import Answer, RecordType
+from monitor.model.inspection import FacetKind, Subject
 from monitor.rules.inspect.authority import Zone
+from monitor.rules.inspect.firsthand import servers
 from monitor.rules.inspect.scene import Scene
 from monitor.rules.inspect.zone.catalogue import CHECKS
 
 _SHORTEST = 300  # seconds
 _LONGEST = 86_400
 _MOST_NAMES = 20
-_MOST_ASKED = 2  # servers of a zone
 
 Wanted = tuple[str, RecordType]
 
@@ -22,17 +23,12 @@ def judge(scene: Scene, zones: Mapping[str, Zone]) -> Iterator[CheckResult]:
     """`zones`: by the domain. One result for each record with a fault, one for each domain when there is none."""
     check = CHECKS[CheckId.DNS_07]
     for domain, zone in zones.items():
-        asked = _servers(zone)
+        asked = servers(zone)
         if not asked:
             yield check.unknown(domain, zone.unknown or f"no address of the name servers of {zone.name} is known")
             continue
         answers = {wanted: [scene.lookup.ask(*wanted, address) for address in asked] for wanted in _wanted(scene, domain, zone)}
-        yield from _domain(domain, answers)
-
-
-def _servers(zone: Zone) -> tuple[str, ...]:
-    # IPv4 first: a machine without IPv6 would learn nothing from the others.
-    return tuple(sorted(zone.addresses, key=lambda address: ":" in address))[:_MOST_ASKED]
+        yield from _domain(domain, answers, _meant(scene.subject))
 
 
 def _wanted(scene: Scene, domain: str, zone: Zone) -> tuple[Wanted, ...]:
@@ -44,7 +40,16 @@ def _wanted(scene: Scene, domain: str, zone: Zone) -> tuple[Wanted, ...]:
     return tuple(wanted for wanted in names if wanted[0] == zone.name or wanted[0].endswith("." + zone.name))[:_MOST_NAMES]
 
 
-def _domain(domain: str, answers: Mapping[Wanted, list[Answer]]) -> Iterator[CheckResult]:
+def _meant(subject: Subject) -> dict[Wanted, int]:
+    """The TTLs of the baseline. A cache may have counted them down when it was learned, so that only a lower one is certain."""
+    return {
+        (facet.name, RecordType.MX if facet.kind is FacetKind.MX else RecordType.TXT): facet.ttl
+        for facet in subject.baseline
+        if facet.value and facet.kind in (FacetKind.SPF, FacetKind.MX, FacetKind.DKIM, FacetKind.DMARC)
+    }
+
+
+def _domain(domain: str, answers: Mapping[Wanted, list[Answer]], meant: Mapping[Wanted, int]) -> Iterator[CheckResult]:
     check = CHECKS[CheckId.DNS_07]
     told = {wanted: ttl for wanted, said in answers.items() if (ttl := _ttl(said)) is not None}
     for (name, kind), ttl in told.items():
@@ -55,6 +60,9 @@ def _domain(domain: str, answers: Mapping[Wanted, list[Answer]]) -> Iterator[Che
             )
         elif ttl > _LONGEST:
             yield check.warned(f"{name} {kind.value}", f"{ttl} s: a mistake stays in caches for days", mend="lower it to a day or less")
+        elif ttl < meant.get((name, kind), 0):
+            saw = f"lowered from {meant[name, kind]} s to {ttl} s: somebody may be about to change the record"
+            yield check.noted(f"{name} {kind.value}", saw)
     if unheard := [wanted for wanted, said in answers.items() if all(answer.failed for answer in said)]:
         yield check.unknown(domain, f"no server of the zone said the TTL of {unheard[0][0]} {unheard[0][1].value}")
     elif not told:
