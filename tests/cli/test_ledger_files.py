@@ -267,10 +267,10 @@ def test_a_wrong_header(compare: Compare, books: Books) -> None:
 @pytest.mark.parametrize(
     ("amount", "flags", "code", "words"),
     [
-        ("1.234,50", (), 3, "--decimal ,"),
+        ("1.234,50", (), 3, "--refund-option decimal=,"),
         ("1.234,50", ("--decimal", ","), 1, "1234.50"),
-        ("1234.50", ("--decimal", ","), 3, "--decimal ."),
-        ("12,50", (), 3, "--decimal ,"),
+        ("1234.50", ("--decimal", ","), 3, "--refund-option decimal=."),
+        ("12,50", (), 3, "--refund-option decimal=,"),
         ("1250", ("--minor-units",), 1, "12.50"),
         ("12.505", (), 3, "has 3 decimals, EUR has 2"),
         ("", (), 3, "there is no amount"),
@@ -321,6 +321,13 @@ def test_a_row_twice_with_different_amounts(compare: Compare, books: Books) -> N
     assert outcome.code == 1 and len(document["differences"]) == len(EXPECTED)
 
 
+def test_what_is_right_for_one_file_is_not_told_of_both(compare: Compare, books: Books) -> None:
+    files = books([row.replace(",12.50,", ',"12,50",') for row in REFUNDS[:1]], CONFIRMATIONS[:1])
+    outcome, _ = compare(*files)
+    (told,) = re.findall(r"give (--refund-option \S+)", outcome.err)
+    assert outcome.code != 0 and compare(*files, *told.split())[0].code == 0
+
+
 def test_mixed_encodings(compare: Compare, books: Books) -> None:
     one, other = books()
     one.write_bytes(b"\xef\xbb\xbf" + one.read_bytes() + "RF-30,5.00,EUR,2026-03-01T10:00:00Z,jos\xe9@example.com\n".encode("latin-1"))
@@ -351,7 +358,7 @@ def test_words_of_theirs_for_a_status(compare: Compare, books: Books) -> None:
 def test_a_currency_for_all(compare: Compare, books: Books) -> None:
     files = books(["RF-9,1.00,2026-03-01T18:00:00Z"], ["RF-9,1.00,2026-03-01T18:00:00Z"], "refund,amount,at", "refund,amount,at")
     outcome, _ = compare(*files)
-    assert outcome.code == 2 and "--currency EUR" in outcome.err
+    assert outcome.code == 2 and "--refund-option currency=EUR" in outcome.err
     assert compare(*files, "--currency", "eur")[0].code == 0
 
 
@@ -360,7 +367,7 @@ def test_times_of_theirs(compare: Compare, books: Books) -> None:
         ["RF-9,1.00,EUR,31.03.2026 18:00"], ["RF-9,1.00,EUR,31.03.2026 18:01"], "refund,amount,currency,at", "refund,amount,currency,at"
     )
     outcome, _ = compare(*files)
-    assert outcome.code == 2 and "--time-format" in outcome.err
+    assert outcome.code == 2 and "--refund-option time-format=" in outcome.err
     outcome, _ = compare(*files, "--time-format", "%d.%m. %H:%M")
     assert outcome.code == 2 and "--time-format '%d.%m. %H:%M' does not tell the day, the month and the year; name" in outcome.err
     outcome, document = compare(

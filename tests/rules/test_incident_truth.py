@@ -141,6 +141,13 @@ def test_a_provider_pages_and_is_not_over_while_it_is_broken(draw: int) -> None:
     assert not [fact for fact in truth.play.said if fact.incident == page.incident and fact.phase is Phase.RESOLVED]
 
 
+def test_a_total_outage_is_told_as_one_when_it_is_over() -> None:
+    """And not as the part of it that is left when what recovery sent is counted in."""
+    truth = Truth(lambda _, t: Reason.REJECTED if B <= t < 40 * M else Reason.PASS).live(1.5 * H)
+    over = next(fact for fact in truth.play.said if fact.phase is Phase.RESOLVED)
+    assert over.tallies and all(tally.bad == tally.sent for tally in over.tallies), over.tallies
+
+
 # --- what is remembered of what is over --------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from monitor.rules.reconcile import read
 
 KEPT_FAULTS = 1_000  # of one file; beyond them they are counted
 COLUMNS = {Side.REFUNDS: "--refund-columns", Side.CONFIRMATIONS: "--confirmation-columns"}  # the flags that name them
+OPTION = {Side.REFUNDS: "--refund-option", Side.CONFIRMATIONS: "--confirmation-option"}
 PAGE = 5_000  # differences at a time
 
 Heard = Callable[[str, int], None]  # what is being done, and the bytes of both files that were read so far
@@ -169,4 +170,4 @@ def _count(file: FileRead, side: Side, taken: Taken) -> None:
 def _note(file: FileRead, side: Side, faults: Sequence[RowFault]) -> None:
     file.refused += len(faults)
     kept = faults[: max(0, KEPT_FAULTS - len(file.faults))]
-    file.faults.extend(replace(fault, mend=as_flags(fault.mend, COLUMNS[side])) for fault in kept)
+    file.faults.extend(replace(fault, mend=as_flags(fault.mend, COLUMNS[side], OPTION[side])) for fault in kept)

@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 
+from monitor.cli.ledger.order import OPTIONS
+
 _KEY = re.compile(r"`([a-z_]+): ?([^`]*)`")
 _SEVERAL = frozenset({"columns", "statuses"})
 
 
-def as_flags(mend: str, columns: str) -> str:
-    """set `decimal: ","` -> give --decimal ,; `columns`: the flag that names them."""
-    told = _KEY.sub(lambda found: _flag(found[1], found[2], columns), mend)
+def as_flags(mend: str, columns: str, option: str = "") -> str:
+    """set `decimal: ","` -> give --decimal ,; `columns`: the flag that names them. `option`: the flag that sets one of OPTIONS for one of
+    two files, where what is right for the one may be wrong for the other."""
+    told = _KEY.sub(lambda found: _flag(found[1], found[2], columns, option), mend)
     return told if told == mend else re.sub(r"\bset (?=--)", "give ", told)
 
 
-def _flag(key: str, value: str, columns: str) -> str:
+def _flag(key: str, value: str, columns: str, option: str) -> str:
+    if option and key in OPTIONS:
+        said = value.strip('"') or "VALUE"
+        return f"{option} {key.replace('_', '-')}={shlex.quote(said)}"
     flag = columns if key == "columns" else f"--{key.replace('_', '-')}"
     if value in ("", "true"):
         return flag

@@ -142,17 +142,19 @@ def _last_good(scene: Scene, routes: Iterable[Route], since: Instant) -> Instant
 
 
 def _tallies(scene: Scene, routes: Iterable[Route], fact: Transition) -> tuple[Tally, ...]:
-    """What was sent since it began, by path and provider; of each route the latest probes only."""
+    """What was sent from its beginning to the last that was bad, by path and provider; of each route the latest probes only. What recovery
+    sends afterwards would make each outage look half as bad."""
+    family = family_of(fact.symptom)
+    shown = [(route, trial, scene.shows(trial, route)) for route in routes for trial in scene.trials(route)]
+    since = [(route, trial, showing) for route, trial, showing in shown if trial.sent.seconds_since(fact.since) >= 0]
+    last = max((trial.sent for _, trial, showing in since if showing.speaks_of(family)), key=lambda at: at.utc, default=scene.now)
     sent: Counter[tuple[str, str]] = Counter()
     bad: Counter[tuple[str, str]] = Counter()
-    family = family_of(fact.symptom)
-    for route in routes:
-        key = (str(route.path), scene.layout.provider(route))
-        for trial in scene.trials(route):
-            showing = scene.shows(trial, route)
-            if trial.sent.seconds_since(fact.since) >= 0 and showing.kind is not Kind.NOTHING:
-                sent[key] += 1
-                bad[key] += showing.speaks_of(family)
+    for route, trial, showing in since:
+        if showing.kind is not Kind.NOTHING and last.seconds_since(trial.sent) >= 0:
+            key = (str(route.path), scene.layout.provider(route))
+            sent[key] += 1
+            bad[key] += showing.speaks_of(family)
     return tuple(Tally(path, provider, bad[path, provider], sent[path, provider]) for path, provider in sorted(sent))
 
 
