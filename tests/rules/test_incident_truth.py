@@ -141,6 +141,20 @@ def test_a_provider_pages_and_is_not_over_while_it_is_broken(draw: int) -> None:
     assert not [fact for fact in truth.play.said if fact.incident == page.incident and fact.phase is Phase.RESOLVED]
 
 
+@pytest.mark.parametrize("draw", range(6))
+def test_what_breaks_everything_is_one_page(draw: int) -> None:
+    """However fast each path and provider answers, and whoever is asked first."""
+    rng = random.Random(f"all {draw}")
+    reason, since = rng.choice(HARD), B + rng.uniform(0, 300)
+    waits: dict[tuple[str, str], float] = {}
+
+    def transit(route: Route) -> float:
+        return waits.setdefault((route.path, str(number(route) % 3)), rng.choice((0.3, 2.0, 6.0, 12.0)))
+
+    truth = Truth(lambda _, t: reason if t >= since else Reason.PASS, None, transit).live(40 * M)
+    assert [str(fact.scope) for fact in truth.pages() if fact.phase is Phase.OPENED] == ["all"]
+
+
 def test_a_total_outage_is_told_as_one_when_it_is_over() -> None:
     """And not as the part of it that is left when what recovery sent is counted in."""
     truth = Truth(lambda _, t: Reason.REJECTED if B <= t < 40 * M else Reason.PASS).live(1.5 * H)

@@ -28,8 +28,9 @@ class Truth:
     """`fault`: what becomes of a probe that is sent on a route at a time, in seconds. The routes take turns; confirm probes go out a second
     after they are asked for; whatever wakes the rule wakes it."""
 
-    def __init__(self, fault: Fault, policy: Policy | None = None) -> None:
+    def __init__(self, fault: Fault, policy: Policy | None = None, transit: Callable[[Route], float] = lambda _: TRANSIT) -> None:
         self.play = Play(policy)
+        self._transit = transit
         self._fault, self._order = fault, count()
         self._due: list[tuple[float, int, Work]] = []
         self._seen = self._wake = 0
@@ -70,7 +71,13 @@ class Truth:
         probe = self.play.send(route, self.now, purpose)
         if reason is not Reason.REJECTED:
             self.play.accept(probe, self.now + 0.1)
-        after = deadlines.missing_after + 5 if reason in UNSEEN else deadlines.late_after + 20 if reason is Reason.LATE else TRANSIT
+        after = (
+            deadlines.missing_after + 5
+            if reason in UNSEEN
+            else deadlines.late_after + 20
+            if reason is Reason.LATE
+            else self._transit(route)
+        )
         self._at(self.now + after, lambda: self._judge(probe, route, reason))
 
     def _judge(self, probe: ProbeId, route: Route, reason: Reason) -> None:

@@ -45,7 +45,9 @@ def find(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState
     slow = [bad for bad in suspects if bad.showing.kind is Kind.SLOW]
     found = money(scene, path, family)
     if found is None and hard:
-        found = _wide(scene, path, family, suspicion, hard, told) or _narrow(scene, path, family, suspicion, hard, told)
+        found = _wide(scene, path, family, suspicion, hard, told)
+    if found is None and hard and not _may_widen(scene, path, family, suspicion, hard):
+        found = _narrow(scene, path, family, suspicion, hard, told)
     if found is None and len({bad.route.mailbox for bad in slow}) > 1:
         found = stalled(scene, path, family)
     if found is None and slow and long_since(scene, slow, family):
@@ -135,7 +137,7 @@ def _wide(
     if len(scene.layout.providers_of(bad.route for bad in found)) < 2:
         return None
     newest = max(found, key=lambda bad: bad.trial.seq)
-    near = [bad for bad in found if newest.trial.sent.seconds_since(bad.trial.sent) <= _round(scene, newest)]
+    near = _near(scene, found)
     if len(scene.layout.providers_of(bad.route for bad in near)) < 2 or _others_undecided(scene, path, family, suspicion):
         return None
     if not _is_confirmed(scene, near, family, told):
@@ -143,6 +145,19 @@ def _wide(
     elsewhere = [bad for bad in adverse(scene, scene.layout.routes.values(), family) if bad.route.path != path]
     certain = [bad for bad in elsewhere if bad.showing.kind is Kind.HARD or bad.trial.unreached]
     return Finding(Opening.CONFIRMED, family, (*near, *(bad for bad in certain if _is_of_now(scene, bad, newest, family))))
+
+
+def _may_widen(scene: Scene, path: PathName, family: Symptom, suspicion: IncidentState | None, found: Sequence[Bad]) -> bool:
+    """Two providers fail within one round, and how wide it is will be known in a moment: a page for one of them would be one too many."""
+    return len(scene.layout.providers_of(bad.route for bad in _near(scene, found))) > 1 and _others_undecided(
+        scene, path, family, suspicion
+    )
+
+
+def _near(scene: Scene, found: Sequence[Bad]) -> list[Bad]:
+    """What was sent within a round before the newest."""
+    newest = max(found, key=lambda bad: bad.trial.seq)
+    return [bad for bad in found if newest.trial.sent.seconds_since(bad.trial.sent) <= _round(scene, newest)]
 
 
 def _narrow(
