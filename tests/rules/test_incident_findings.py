@@ -20,6 +20,7 @@ from monitor.rules.incident.telling import GROWN_EVERY
 from monitor.rules.notice import render
 from monitor.views.zones import finding_key
 from tests.rules.incidents import Play, app, rules
+from tests.rules.truth import SetBack
 
 SHOP, OUTLET = "shop.test", "outlet.test"
 DAY = 86_400.0
@@ -372,6 +373,51 @@ def test_closed_by_hand_it_is_told_again_when_it_is_graver(play: Zoned) -> None:
     close(play, 100)
     assert play.see(200, WEAK) == []
     assert play.see(300, replace(WEAK, gravity=G.CRITICAL)) == [OPENED]
+
+
+class ZonedAhead(SetBack, Zoned):
+    """Inspected while the clock was wrong."""
+
+
+def test_an_end_that_a_wrong_clock_dated_into_the_future_hides_nothing() -> None:
+    play = ZonedAhead()
+    play.twice(0, result())
+    assert [*play.twice(200), *play.twice(900)][-1] is RESOLVED
+    play.set_back(5_000)
+    assert play.twice(5_001, result()) == [OPENED]
+
+
+def test_closed_by_hand_it_stays_closed_when_the_clock_is_set_back() -> None:
+    play = ZonedAhead()
+    play.twice(0, result())
+    close(play, 100)
+    play.set_back(200)
+    assert [*play.ask(201), *play.see(300, result())] == []
+
+
+def test_an_outage_closed_while_the_clock_was_wrong_hides_no_later_one() -> None:
+    names = [f"shop{number}.test" for number in range(3)]
+    play = ZonedAhead(*names)
+    play.silent(0, *names)
+    assert play.silent(60, *names) == [OPENED]
+    close(play, 100)
+    play.set_back(5_000)
+    for name in names:
+        play.inspected(5_001, domain=name)
+    play.silent(5_100, *names)
+    assert OPENED in play.silent(5_160, *names)
+
+
+def test_blindness_that_ended_while_the_clock_was_wrong_is_told_again() -> None:
+    play = ZonedAhead()
+    play.see(0)
+    for t in (60, 900, 1_800):
+        play.see(t, blind="timeout")
+    close(play, 1_900)
+    play.set_back(5_000)
+    play.tell(Started(play.at(5_000), "1", "x"))
+    phases = [phase for t in (5_001, 5_500, 6_000, 7_000) for phase in play.see(t, blind="timeout")]
+    assert phases == [OPENED]
 
 
 def test_an_acknowledgement_changes_nothing_else(play: Zoned) -> None:

@@ -32,6 +32,7 @@ from monitor.rules.replay.strand import Strand
 from monitor.views.gates import KEPT_GATES
 from monitor.views.world import World
 from tests.rules.incidents import Play, app
+from tests.rules.truth import SetBack
 
 DAY = 86_400.0
 
@@ -379,6 +380,20 @@ def test_a_decision_after_that_is_another_episode(play: Gates) -> None:
     play.ask(101, ())
     assert play.attempt("v2", 200, Because.LOSSES) == [Phase.OPENED]
     assert (play.last.incident, play.last.episode) == (first, 2)
+
+
+class GatesAhead(SetBack, Gates):
+    """Decided while the clock was wrong."""
+
+
+def test_an_end_that_a_wrong_clock_dated_into_the_future_hides_no_decision() -> None:
+    play = GatesAhead()
+    play.attempt("v2", 60, Because.TOO_FEW)
+    play.tell(ResolveAsked(play.at(100), play.last.incident, "ana", "we know"))
+    play.ask(101, ())
+    play.set_back(150)
+    assert play.ask(151) == []
+    assert play.attempt("v2", 200, Because.LOSSES) == [Phase.OPENED]
 
 
 def test_it_can_be_acknowledged(play: Gates) -> None:

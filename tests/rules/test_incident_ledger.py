@@ -37,6 +37,7 @@ from monitor.rules.replay.strand import Strand
 from monitor.views.ledger import STORE, SYMPTOM_OF_CLASS
 from monitor.views.world import World
 from tests.rules.incidents import M, Play, app, rules
+from tests.rules.truth import SetBack
 from tests.views.life import NOON
 
 MISSING, SPURIOUS, MISMATCHED, DUPLICATE = DifferenceClass
@@ -410,6 +411,25 @@ def test_a_volume_that_a_person_closed_is_told_again_only_when_it_was_well_betwe
     assert play.reconciled(700) == [OPENED]
 
 
+class BooksAhead(SetBack, Books):
+    """Compared while the clock was wrong."""
+
+
+def test_an_end_that_a_wrong_clock_dated_into_the_future_hides_no_volume() -> None:
+    play = BooksAhead()
+    play.volumes = (volume(Flow.FLOOD, Side.CONFIRMATIONS, 10),)
+    play.reconciled(100)
+    play.reconciled(160)
+    assert play.by_hand(200) == [RESOLVED]
+    play.set_back(250)
+    assert play.reconciled(300) == []
+    play.volumes = ()
+    play.reconciled(500)
+    play.volumes = (volume(Flow.FLOOD, Side.CONFIRMATIONS, 600),)
+    play.reconciled(600)
+    assert play.reconciled(700) == [OPENED]
+
+
 # --- blindness --------------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +486,17 @@ def test_one_that_a_person_closed_is_told_again_after_the_same_patience(play: Bo
 def test_a_new_process_is_patient_anew(play: Books) -> None:
     play.blinded("shop-db", 0)
     play.process = "two"
+    play.tell(Started(play.at(5_000), "1", ""))
+    assert play.ask(5_001) == []
+    assert play.ask(5_001 + play.policy.incidents.blind_after) == [OPENED]
+
+
+def test_blindness_that_ended_while_the_clock_was_wrong_is_told_again() -> None:
+    play = BooksAhead()
+    play.blinded("shop-db", 0)
+    play.ask(1_000)
+    assert play.by_hand(1_100) == [RESOLVED]
+    play.set_back(5_000)
     play.tell(Started(play.at(5_000), "1", ""))
     assert play.ask(5_001) == []
     assert play.ask(5_001 + play.policy.incidents.blind_after) == [OPENED]

@@ -9,11 +9,13 @@ from itertools import count
 from monitor.edge.journal.codec import decode_view, encode
 from monitor.model.facts import Transition
 from monitor.model.incident import Phase, Severity
+from monitor.model.instant import Instant
 from monitor.model.policy import Policy
 from monitor.model.probe import ProbeId, Purpose, Route
 from monitor.model.verdict import Reason
 from monitor.views.world import World
 from tests.rules.incidents import M, Play
+from tests.views.life import NOON
 
 EVERY = 5 * M
 TRANSIT = 2.0
@@ -100,3 +102,15 @@ class Truth:
     def _woken(self, wake: int) -> None:
         if wake == self._wake:  # a later look has not set it anew
             self._ask()
+
+
+class SetBack(Play):
+    """Its clock is three hours ahead until it is set back, at a restart."""
+
+    ahead, began = 180 * M, 0.0
+
+    def at(self, t: float) -> Instant:
+        return Instant(NOON + t + self.ahead, t - self.began, self.process)
+
+    def set_back(self, t: float) -> None:
+        self.ahead, self.began, self.process = 0.0, t - 1, "two"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitor.model.incident import EVERYWHERE, Opening, Scope, ScopeKind, Severity
@@ -10,6 +11,7 @@ from monitor.model.policy import Role
 from monitor.model.probe import MailboxName
 from monitor.model.verdict import Symptom
 from monitor.rules.incident.scene import Scene
+from monitor.views.incidents import IncidentState
 
 ALL_BLIND_AFTER = 300.0  # seconds without sight of any mailbox: shorter than for one, for nothing at all is watched
 
@@ -49,14 +51,18 @@ def is_told(scene: Scene, symptom: Symptom, scope: Scope) -> bool:
 
 
 def resolved_at(scene: Scene, symptom: Symptom, scope: Scope) -> Instant | None:
-    ends = [scene.ended(state) for state in scene.incidents.known.values() if state.last.symptom is symptom and state.last.scope == scope]
+    ends = (scene.ended(state) for state in _about(scene, symptom, scope))
     return max((at for at in ends if at is not None), key=lambda at: at.utc, default=None)
 
 
 def is_new(scene: Scene, symptom: Symptom, scope: Scope, at: Instant) -> bool:
     """Not told of, and younger than the last resolution."""
-    ended = resolved_at(scene, symptom, scope)
-    return not is_told(scene, symptom, scope) and (ended is None or at.seconds_since(ended) > 0)
+    ends = (state.resolved_at for state in _about(scene, symptom, scope))
+    return not is_told(scene, symptom, scope) and all(scene.is_after(at, end) for end in ends if end is not None)
+
+
+def _about(scene: Scene, symptom: Symptom, scope: Scope) -> Iterator[IncidentState]:
+    return (state for state in scene.incidents.known.values() if state.last.symptom is symptom and state.last.scope == scope)
 
 
 def _blind(scene: Scene) -> list[Trouble]:

@@ -110,7 +110,7 @@ def _is_news(scene: Scene, domain: str, symptom: Symptom, level: Severity) -> bo
         return True
     last = max(before, key=lambda state: state.last_seq)
     looked = scene.world.zones.domains[domain].last
-    if looked is None or looked.at.seconds_since(last.last.at) <= 0:
+    if looked is None or not scene.is_after(looked.at, last.last.at):
         return False
     return not last.last.by or last.resolved_at is None or _changed_since(scene, domain, last, last.resolved_at, level)
 
@@ -121,7 +121,7 @@ def _changed_since(scene: Scene, domain: str, closed: IncidentState, at: Instant
         return True
     known = _told(closed)
     return any(
-        _is_more(finding, known) or (finding_key(finding.result) in known and finding.since.seconds_since(at) > 0)
+        _is_more(finding, known) or (finding_key(finding.result) in known and scene.is_after(finding.since, at))
         for finding in certain(scene.world, domain, closed.last.symptom)
     )
 
@@ -304,8 +304,8 @@ def _blinded(scene: Scene, scope: Scope, age: float) -> Transition | None:
     about = [state for state in scene.incidents.known.values() if state.last.symptom is Symptom.DNS_BLIND]
     if any(state.is_open and state.last.scope in (scope, EVERYWHERE) for state in about):
         return None
-    ends = [state.resolved_at for state in about if state.last.scope == scope and state.resolved_at is not None]
-    if any(scene.now.seconds_since(at) < min(age, scene.policy.incidents.blind_after) for at in ends):
+    ends = [scene.ended(state) for state in about if state.last.scope == scope]
+    if any(at is not None and scene.now.seconds_since(at) < min(age, scene.policy.incidents.blind_after) for at in ends):
         return None
     return _opening(scene, Symptom.DNS_BLIND, scope, Severity.TICKET, scene.now.plus(-age), ())
 

@@ -88,7 +88,7 @@ def _is_news(scene: Scene, hold: _Hold) -> bool:
     """No incident tells of it, and none that did ended after that decision."""
     scope = Scope(ScopeKind.DEPLOY, hold.deploy)
     about = [s for s in scene.incidents.known.values() if s.last.symptom is Symptom.GATE_HOLD and s.last.scope == scope]
-    return all(state.resolved_at is not None and hold.decided.seconds_since(state.resolved_at) > 0 for state in about)
+    return all(state.resolved_at is not None and scene.is_after(hold.decided, state.resolved_at) for state in about)
 
 
 def _told(gate: GateState, state: IncidentState) -> GateDecided | None:

@@ -85,8 +85,8 @@ def _is_news(scene: Scene, symptom: Symptom) -> bool:
 
 
 def _resolved_at(scene: Scene, symptom: Symptom) -> Instant | None:
-    ends = [state.resolved_at for state in _about(scene, symptom) if state.resolved_at is not None]
-    return max(ends, key=lambda at: at.utc, default=None)
+    ends = (scene.ended(state) for state in _about(scene, symptom))
+    return max((at for at in ends if at is not None), key=lambda at: at.utc, default=None)
 
 
 def _patience(state: IncidentState, seconds: float) -> float:
@@ -191,7 +191,8 @@ def _volume_level(scene: Scene) -> Severity | None:
     ledger = _ledger(scene)
     if ledger.last is None or not scene.policy.ledger.volume:
         return None
-    reached, ended = read_until(ledger.last.standing), _resolved_at(scene, Symptom.VOLUME)
+    reached = read_until(ledger.last.standing)
+    ends = [state.resolved_at for state in _about(scene, Symptom.VOLUME) if state.resolved_at is not None]
     certain = [
         name
         for name, stretch in ledger.shown.items()
@@ -199,7 +200,7 @@ def _volume_level(scene: Scene) -> Severity | None:
         and reached is not None
         and stretch.until is not None
         and reached > stretch.until
-        and (ended is None or stretch.since.seconds_since(ended) > 0)
+        and all(scene.is_after(stretch.since, end) for end in ends)
     ]
     if not certain:
         return None

@@ -72,7 +72,7 @@ def is_told(scene: Scene, domain: str, symptom: Symptom, level: Severity) -> boo
     if covering is not None and covering.last.scope == EVERYWHERE:
         return True
     ends = [state.resolved_at for state in _closed(scene) if state.resolved_at is not None]
-    return any(all(at.seconds_since(one.since) >= 0 for one in certain(scene.world, domain, symptom)) for at in ends)
+    return any(not any(scene.is_after(one.since, at) for one in certain(scene.world, domain, symptom)) for at in ends)
 
 
 def _closed(scene: Scene) -> Iterator[IncidentState]:

@@ -141,15 +141,18 @@ class Scene:
     def counts(self, bad: Bad, family: Symptom) -> bool:
         """What was sent before an incident about it was resolved is not held against anybody again."""
         return all(
-            bad.trial.sent.seconds_since(ended) > 0
+            self.is_after(bad.trial.sent, state.resolved_at)
             for state in self.incidents.known.values()
-            if (ended := self.ended(state)) is not None
-            and family_of(state.last.symptom) is family
-            and self.layout.holds(state.last.scope, bad.route)
+            if state.resolved_at is not None and family_of(state.last.symptom) is family and self.layout.holds(state.last.scope, bad.route)
         )
 
+    def is_after(self, at: Instant, end: Instant) -> bool:
+        """It came after that end. An end in the future was dated by a clock that has been set back since: what another process saw is not
+        surely older."""
+        return at.seconds_since(end) > 0 or (at.process != end.process and self.now.seconds_since(end) < 0)
+
     def ended(self, state: IncidentState) -> Instant | None:
-        """When it was resolved. An end in the future was dated by a clock that has been set back since: nothing is surely older."""
+        """When it was resolved, where anybody can say how long ago that is: not of an end in the future."""
         at = state.resolved_at
         return at if at is not None and self.now.seconds_since(at) >= 0 else None
 

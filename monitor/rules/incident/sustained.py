@@ -84,13 +84,16 @@ def late(scene: Scene, path: PathName, family: Symptom, slow: Sequence[Bad], tol
 
 
 def _mostly_late(scene: Scene, place: Sequence[Route]) -> list[Bad]:
-    window: list[Bad] = []
+    seen, slow = 0, list[Bad]()
     for route, trial in scene.merged(place):
         showing = scene.shows(trial, route)
-        if showing.kind is not Kind.NOTHING:
-            window.append(Bad(route, trial, showing))
-        slow = [bad for bad in window if bad.trial.reason is Reason.LATE and scene.counts(bad, Symptom.DELIVERY_MISSING)]
-        if len(window) >= LATE_ENOUGH and len(slow) * 2 >= len(window) and _span(slow[::-1]) >= scene.policy.incidents.sustained_after:
+        if showing.kind is Kind.NOTHING:
+            continue
+        seen += 1
+        bad = Bad(route, trial, showing)
+        if trial.reason is Reason.LATE and scene.counts(bad, Symptom.DELIVERY_MISSING):
+            slow.append(bad)
+        if seen >= LATE_ENOUGH and len(slow) * 2 >= seen and _span(slow[::-1]) >= scene.policy.incidents.sustained_after:
             return slow[::-1]
     return []
 
