@@ -105,6 +105,8 @@ def _verdict(own: Sequence[Row], judged: Sequence[Mapping[str, Any]], mails: Seq
         allowed = {"submit_unknown"}
         if None in gave_up:
             allowed |= {"deferred", "submit_unreachable"}
+        if any(row.kind == "submit_error" and row.body["fault"] == "overloaded" for row in own):
+            allowed |= {"overloaded"}
     else:
         took = delivered(mails) - attempted
         if took > limits["late_after"] - SLACK:

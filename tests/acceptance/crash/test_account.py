@@ -47,6 +47,7 @@ def instead(old: tuple[str, dict[str, Any]], *new: tuple[str, dict[str, Any]]) -
     return [fact for known in HEALTHY for fact in (new if known == old else (known,))]
 
 
+STARVED: Told = [PLANNED, ATTEMPTED, ("submit_error", {"attempt": 1, "retry_in": None, "fault": "overloaded"}), judged("overloaded"), CLOSED]
 NOTHING_SEEN = [PLANNED, ATTEMPTED, UNKNOWN, judged("submit_unknown"), CLOSED]
 
 
@@ -58,6 +59,7 @@ NOTHING_SEEN = [PLANNED, ATTEMPTED, UNKNOWN, judged("submit_unknown"), CLOSED]
         (instead(ACCEPTED, UNKNOWN), {}),
         (instead(ACCEPTED, DEFERRED, *AGAIN), {}),
         (NOTHING_SEEN, {"mails": 0}),
+        (STARVED, {"mails": 0}),
         ([PLANNED, ("withdrawn", {})], {"mails": 0}),
     ],
 )
@@ -90,6 +92,8 @@ def test_good(told: Told, more: dict[str, Any]) -> None:
         (instead(("judged", {}), judged("submit_unknown")), {}, "judged submit_unknown"),
         (instead(("judged", {}), judged("missing")), {"took": 9.0}, "judged missing"),
         (HEALTHY, {"mails": 0}, "never reached the relay, judged pass"),
+        ([PLANNED, ATTEMPTED, UNKNOWN, judged("overloaded"), CLOSED], {"mails": 0}, "judged overloaded"),
+        (STARVED, {}, "judged overloaded"),
         ([PLANNED, ("withdrawn", {})], {}, "withdrawn, and yet"),
         ([PLANNED, *HEALTHY], {}, "planned 2 times"),
     ],
