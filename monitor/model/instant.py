@@ -46,4 +46,4 @@ class Instant:
         return datetime.fromtimestamp(self.utc, UTC)
 
     def iso(self) -> str:
-        return self.when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.when.microsecond // 1000:03d}Z"
+        return self.when.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

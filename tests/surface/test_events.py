@@ -63,6 +63,29 @@ async def test_what_happens_within_one_pace_is_one_piece_of_news(site: Site) -> 
         assert (await next_event(answer))["data"] == "6"
 
 
+async def test_all_who_look_on_are_told_at_the_same_moment(site: Site) -> None:
+    """Whenever they came: else a page would be drawn for each of them anew while facts keep coming."""
+
+    async def keep_happening() -> None:
+        while True:
+            await site.happen(so.deployed(site.clock.now()))
+            await asyncio.sleep(0.01)
+
+    async def told(answer: Any, times: int) -> list[int]:
+        return [int((await next_event(answer))["data"]) for _ in range(times)]
+
+    async with asyncio.TaskGroup() as group, stream(site) as early:
+        facts = group.create_task(keep_happening())
+        await next_event(early)
+        await asyncio.sleep(events.PACE / 2)
+        async with stream(site) as late:
+            await next_event(late)
+            first, second = await asyncio.gather(told(early, 5), told(late, 3))
+        facts.cancel()
+    apart = [min(abs(seq - other) for other in first) for seq in second[1:]]
+    assert max(apart) < 20, (first, second)  # half a pace apart they would be 40 facts or more
+
+
 async def test_a_stream_beats_where_nothing_happens(site: Site) -> None:
     async with stream(site) as answer:
         await next_event(answer)

@@ -11,7 +11,7 @@ from monitor.desk import Desk
 
 MOST_STREAMS = 64
 BEAT = 15.0  # seconds without news after which the stream says that it is alive
-PACE = 1.0  # seconds: news is told at most so often; who has gone, and our own end, are noticed
+PACE = 1.0  # seconds: news is told at the beats of one clock for all, so that a page is drawn once for all who fetch it then
 LONGEST = 3_600.0  # seconds of one stream; a browser comes back by itself, and is asked again who it is
 WITHIN = 10.0  # seconds for a reader to take a line
 RETRY = 2_000  # milliseconds after which a browser comes back
@@ -67,14 +67,16 @@ class Streams:
         return seq
 
     async def _next(self, said: int) -> None:
-        """Any fact, or PACE later."""
+        """Any fact; or PACE later, when it is noticed who has gone, and our own end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PACE):
                 await self._desk.journal.wait(said)
 
     async def _pause(self) -> None:
+        """Until the next beat that is not too near, at which all who were told something are told more."""
+        beat = (asyncio.get_running_loop().time() + PACE / 2) // PACE * PACE + PACE
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PACE):
+            async with asyncio.timeout_at(beat):
                 await self._ending.wait()
 
 

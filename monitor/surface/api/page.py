@@ -32,7 +32,7 @@ Key = tuple[str | bool, ...]
 
 @dataclass(slots=True)
 class PageDesk:
-    """A page is drawn once for all who look at it within the same second."""
+    """A page is drawn once for all who look at it within the same second, while nothing happens."""
 
     desk: Desk
     vitals: Vitals
