@@ -22,7 +22,7 @@ from monitor.edge.journal import JournalError
 from monitor.edge.ownership import OwnershipError
 from monitor.model.policy import Policy
 from monitor.ports import JournalUnwritable
-from monitor.surface.api import Api
+from monitor.surface.api import BACKLOG, Api, Connections
 from monitor.surface.log import Level, Log, LogFormat
 
 T = TypeVar("T")
@@ -148,13 +148,20 @@ async def serving(app: App) -> AsyncIterator[str]:
     api = Api(
         app.desk, app.metrics, app.edges.secrets, app.alive, lambda: True, ledger=app.ledger, nudge=stage.nudge, read_now=stage.read_now
     )
-    runner = web.AppRunner(api.application(), access_log=None, handle_signals=False, keepalive_timeout=KEPT_OPEN, shutdown_timeout=FAREWELL)
+    connections, application = Connections(), api.application()
+    application.middlewares.insert(0, connections.watch)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=KEPT_OPEN, shutdown_timeout=FAREWELL)
     await runner.setup()
     try:
+        assert runner.server is not None  # noqa: S101 - it was set up
         try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
+            door = connections.door(runner.server)
+            listener = await asyncio.get_running_loop().create_server(door, listen.host, listen.port, backlog=BACKLOG)
         except OSError as error:
             raise UsageError(f"listen: {listen.host}:{listen.port}: {error.strerror}; choose another listen.port") from None
-        yield f"http://{listen.host}:{runner.addresses[0][1]}"
+        try:
+            yield f"http://{listen.host}:{listener.sockets[0].getsockname()[1]}"
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()

@@ -118,6 +118,9 @@ async def test_wrong_tokens_are_refused_slowed_down_and_not_repeated(tmp_path: P
         assert (await ask(site, "POST", "/login", data={"token": "x" * 100_000}))[0] == 413
         for kind, status in (("multipart/form-data", 415), ("text/plain", 415), ("application/x-www-form-urlencoded; charset=none", 400)):
             assert (await ask(site, "POST", "/login", headers={"Content-Type": kind}, data=b"token=\xff"))[0] == status, kind
+        packed = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+        status, html = await ask(site, "POST", "/login", headers=packed, data=b"garbage")
+        assert status == 400 and "the body is no form" in html
 
 
 async def test_the_form_says_when_there_is_no_token_at_all(site: Site, tmp_path: Path) -> None:

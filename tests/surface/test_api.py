@@ -192,6 +192,13 @@ async def test_a_charset_that_there_is_not(site: Site) -> None:
 
 
 @near
+async def test_a_body_that_is_not_packed_as_it_says(site: Site) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    status, answer = await site.ask("POST", "/v1/pause", data=b"garbage", headers=headers)
+    assert status == 400 and "Content-Encoding" in answer["reason"] and site.kinds() == []
+
+
+@near
 async def test_a_body_beyond_the_bound(site: Site) -> None:
     body = json.dumps({"by": "ann", "reason": "r" * MAX_BODY})
     status, answer = await site.ask("POST", "/v1/pause", data=body, headers={"Content-Type": "application/json"})

@@ -2,5 +2,6 @@
 
 from monitor.surface.api.access import is_loopback
 from monitor.surface.api.application import MAX_BODY, STALL, Api
+from monitor.surface.api.connections import BACKLOG, Connections
 
-__all__ = ["MAX_BODY", "STALL", "Api", "is_loopback"]
+__all__ = ["BACKLOG", "MAX_BODY", "STALL", "Api", "Connections", "is_loopback"]

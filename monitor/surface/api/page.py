@@ -72,7 +72,7 @@ class PageDesk:
                 token = (await request.post()).get("token", "")
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the form did not come within {BODY_WITHIN:.0f} s") from None
-        except (ValueError, LookupError):  # no text, in no charset that there is
+        except (ValueError, LookupError, web.RequestPayloadError):  # no text, in no charset that there is; not packed as it says
             raise web.HTTPBadRequest(text="the body is no form") from None
         if not isinstance(token, str) or not 0 < len(token.strip()) <= LONGEST_TOKEN:
             raise web.HTTPBadRequest(text="write a token")

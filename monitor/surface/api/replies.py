@@ -48,6 +48,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_input=False))
         response = _refusal(request, 400, "Bad Request", faults)
+    except web.RequestPayloadError:
+        response = _refusal(request, 400, "Bad Request", "the body is not what its Content-Encoding says; send it as it is")
     except JournalUnwritable as error:
         response = _refusal(request, 503, "Service Unavailable", str(error), {"Retry-After": str(DISK_FULL)})
     except Exception:

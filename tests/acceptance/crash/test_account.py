@@ -47,7 +47,13 @@ def instead(old: tuple[str, dict[str, Any]], *new: tuple[str, dict[str, Any]]) -
     return [fact for known in HEALTHY for fact in (new if known == old else (known,))]
 
 
-STARVED: Told = [PLANNED, ATTEMPTED, ("submit_error", {"attempt": 1, "retry_in": None, "fault": "overloaded"}), judged("overloaded"), CLOSED]
+STARVED: Told = [
+    PLANNED,
+    ATTEMPTED,
+    ("submit_error", {"attempt": 1, "retry_in": None, "fault": "overloaded"}),
+    judged("overloaded"),
+    CLOSED,
+]
 NOTHING_SEEN = [PLANNED, ATTEMPTED, UNKNOWN, judged("submit_unknown"), CLOSED]
 
 

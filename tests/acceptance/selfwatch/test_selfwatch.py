@@ -174,6 +174,21 @@ def test_callers_who_cannot_be_accepted_cost_nothing(site: Ground) -> None:
         assert daemon.stop() == 0
 
 
+def test_callers_who_say_nothing_keep_nobody_out_and_take_nothing_from_the_probes(site: Ground) -> None:
+    site.tree["schedule"] = {"every": "3s", "jitter": "0%"}
+    with site.running() as daemon, contextlib.ExitStack() as callers:
+        until(lambda: len(site.judged()) > 1, "it works")
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+        host, port = daemon.url.removeprefix("http://").split(":")
+        for _ in range(300):
+            callers.enter_context(socket.create_connection((host, int(port))))
+        count = len(site.judged())
+        assert daemon.get("/livez") == "ok\n"
+        until(lambda: len(site.judged()) > count + 2, "it goes on")
+        assert daemon.stop() == 0
+    assert {row["reason"] for row in site.judged()} == {"pass"}
+
+
 def cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
