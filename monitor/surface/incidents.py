@@ -25,6 +25,7 @@ from monitor.views.outbox import Item
 from monitor.views.world import World
 
 Row = dict[str, object]
+MOST_PARTS = 20  # of one incident that are shown, the first
 MOST_TOLD = 100  # notifications of one incident that are shown, the latest
 
 
@@ -112,6 +113,7 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "opening": state.opened.opening.value if state.opened and state.opened.opening else None,
         "last_good": _iso_of(_latest(state, "last_good").last_good),
         "routes": [plain(route) for route in state.last.routes],
+        "parts": [_part(part) for part in desk.world.incidents.parts(state.id)[:MOST_PARTS]],
         "diagnosis": _diagnosed(_diagnosis(state)),
         "tallies": [
             {"path": plain(tally.path), "provider": plain(tally.provider), "bad": tally.bad, "sent": tally.sent} for tally in told.tallies
@@ -134,6 +136,12 @@ def incident_story(desk: Desk, state: IncidentState, impact_now: Impact | None =
         "runbook": notice.runbook_url,
         "freshness": evidence(desk, now),
     }
+
+
+def _part(state: IncidentState) -> Row:
+    last = state.last
+    title = TITLES[as_it_is(last.symptom, last.severity)]
+    return {"id": state.id, "state": state_of(state).value, "title": title, "scope": plain(str(last.scope)), "since": last.since.iso()}
 
 
 def _to_do(desk: Desk, state: IncidentState) -> str:

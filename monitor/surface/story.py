@@ -98,6 +98,8 @@ def _facts(story: Document) -> list[tuple[str, str]]:
     deploys = [candidate["text"] for candidate in story["deploys"]] or ["none in the two hours before"]
     rows += [("deploys" if first else "", line) for first, line in _marked(deploys)]
     rows.append(("routes", _named(story["routes"]) or "none"))
+    parts = [f"{part['id']} {part['state']}, {part['title']}: {part['scope']}" for part in story.get("parts") or ()]
+    rows += [("parts" if first else "", line) for first, line in _marked(parts)]
     rows += [(name, story[key]["text"]) for name, key in (("impact", "impact"), ("impact now", "impact_now")) if story.get(key)]
     if story["cause"] and story["cause"] != story["parent"]:
         rows.append(("cause", f"possible: {story['cause']}"))

@@ -127,6 +127,10 @@ class Incidents:
     def suspicions(self) -> list[IncidentState]:
         return [state for state in self.known.values() if state.is_suspicion]
 
+    def parts(self, whole: IncidentId) -> list[IncidentState]:
+        """Those that it speaks for, or spoke for at their end; the first to begin first."""
+        return sorted((state for state in self.known.values() if state.parent == whole), key=lambda state: state.last.since.utc)
+
     def reopenable(self, policy: IncidentPolicy, now: Instant) -> list[IncidentState]:
         """Resolved so recently that the same trouble is the same incident."""
         states = self.known.values()

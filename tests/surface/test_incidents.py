@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.model.facts import Acknowledged, Fact, Judged, Noted, Paused, ResolveAsked, Silenced, Started
-from monitor.model.incident import DeployPhase, Diagnosis, IncidentId, Layer, Phase, Severity
+from monitor.model.incident import DeployPhase, Diagnosis, IncidentId, Layer, Phase, Scope, ScopeKind, Severity
 from monitor.model.instant import Instant
 from monitor.model.probe import PathName, ProbeId, Purpose, Route
 from monitor.model.verdict import Reason
@@ -92,6 +92,30 @@ async def test_the_whole_story(house: House) -> None:
     assert (failure["detail"], failure["mend"]) == ("503 from pager.test", "is it up?")
     assert told["dedup_key"] == "mailcanary/test/delivery_stalled/path:relay" and told["runbook"].endswith("/delivery-stalled.md")
     assert told["acknowledged"] is told["silenced"] is told["resolve_asked"] is told["hushed"] is None
+
+
+@virtual
+async def test_the_story_of_what_pages_names_its_parts_the_first_to_begin_first(house: House) -> None:
+    at = house.clock.now()
+    box = Scope(ScopeKind.MAILBOX, "seed-1")
+    part, early, ended = (IncidentId(f"INC-{number}") for number in (2, 3, 4))
+    await happen(
+        house,
+        so.opened(at),
+        so.opened(at, part, parent=INC, scope=box),
+        so.opened(at, early, parent=INC, since=at.plus(-500), severity=Severity.TICKET),
+        so.opened(at, ended, parent=INC, since=at.plus(-50)),
+        so.resolved(at.plus(1), ended, parent=INC),
+        so.opened(at, IncidentId("INC-5"), scope=box),
+    )
+    assert [(row["id"], row["state"]) for row in story(house)["parts"]] == [("INC-3", "open"), ("INC-2", "open"), ("INC-4", "resolved")]
+    assert story(house)["parts"][1] | {"id": ""} == {
+        "id": "",
+        "state": "open",
+        "title": "Refund confirmations overdue, none arriving",
+        "scope": "mailbox:seed-1",
+        "since": at.plus(-100).iso(),
+    }
 
 
 @virtual

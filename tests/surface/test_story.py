@@ -50,6 +50,15 @@ def listing(house: House, shown: Shown = Shown.OPEN, **how: Any) -> str:
 
 
 @virtual
+async def test_parts_are_named(house: House) -> None:
+    at = house.clock.now()
+    await happen(house, so.opened(at), *(so.opened(at, IncidentId(f"INC-{number}"), parent=INC) for number in (2, 3)))
+    lines = [" ".join(line.split()) for line in story(house).splitlines()]
+    first = lines.index("parts INC-2 open, Refund confirmations overdue, none arriving: path:relay")
+    assert lines[first + 1].startswith("INC-3 open, ")
+
+
+@virtual
 async def test_the_whole_story(house: House) -> None:
     at = house.clock.now()
     await happen(
