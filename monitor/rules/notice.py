@@ -82,6 +82,7 @@ _NAMES_NO_LAYER = frozenset(  # the title says by itself where the fault is, or 
         Symptom.GATE_HOLD,
         Symptom.DNS_BLIND,
         Symptom.LEDGER_BLIND,
+        Symptom.VOLUME,  # whose first line is what was found, layer and all
     }
 ) - {Symptom.CONTENT_WRONG}
 _SAID_ALREADY = {(Symptom.AUTH, Layer.AUTHENTICATION), (Symptom.MAILBOX_BLIND, Layer.MAILBOX)}
@@ -96,7 +97,7 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
     brand = "RESOLVED" if over else transition.severity.value.upper()
     mark = _mark(transition, over, after_silence)
     whom = _whom(transition)
-    about = f"{mark}{TITLES[as_it_is(transition.symptom, transition.severity)]}{whom}"
+    about = f"{mark}{_what(transition, over)}{whom}"
     span = lapse(max(0.0, transition.at.seconds_since(transition.since)))
     since = _clock(transition.since, transition.at)
     counted = f", counts of {_clock(transition.at)}" if after_silence and transition.tallies else ""  # what is told late was counted early
@@ -206,13 +207,28 @@ def _whom(transition: Transition) -> str:
             return f": {shares}"
 
 
+def _what(transition: Transition, over: bool) -> str:
+    """The symptom in words; of a volume, how much there is and how much was expected, which says more."""
+    if transition.symptom is Symptom.VOLUME and transition.diagnosis is not None and not over:
+        summary = plain(transition.diagnosis.summary)
+        return f"{summary[:1].upper()}{summary[1:]}"
+    return TITLES[as_it_is(transition.symptom, transition.severity)]
+
+
 def _weight(transition: Transition) -> str:
-    """How many refunds nobody was told of, and how much money."""
+    """How many refunds nobody was told of, or how many confirmations are wrong, and how much money."""
     found = transition.impact
-    if found is None or not found.owed or transition.symptom is not Symptom.LEDGER_MISSING:
+    if found is None:
         return ""
-    worth = f", {impact.amounts(found.owed_money)}" if found.owed_money else ""
-    return f"{impact.counted(found.owed, 'refund')}{worth}"
+    match transition.symptom:
+        case Symptom.LEDGER_MISSING:
+            number, one, money = found.owed, "refund", found.owed_money
+        case Symptom.LEDGER_SPURIOUS | Symptom.LEDGER_MISMATCHED | Symptom.LEDGER_DUPLICATE:
+            number, one, money = found.wrong, "wrong confirmation", found.wrong_money
+        case _:
+            return ""
+    worth = f", {impact.amounts(money)}" if money else ""
+    return f"{impact.counted(number, one)}{worth}" if number else ""
 
 
 def _why(transition: Transition) -> Iterator[str]:

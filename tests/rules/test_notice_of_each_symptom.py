@@ -3,6 +3,7 @@ tests.rules.test_notice_of_each_symptom` writes them anew; read what it changed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -243,6 +244,12 @@ def test_the_first_line_says_for_whom_and_since_when(policy: Policy, symptom: Sy
     if symptom in COUNTED:
         assert "gmail " in notice.title
         assert "% of probes" in notice.text
+
+
+@pytest.mark.parametrize("symptom", [*CLASS_OF_SYMPTOM, S.VOLUME])
+def test_the_first_line_of_the_ledger_says_how_many(policy: Policy, symptom: Symptom) -> None:
+    what = told(policy, symptom).title.removeprefix("[PAGE][prod] ").removesuffix(" (since 12:00:00Z)")
+    assert re.search(r"\b[1-9][0-9]* (refund|confirmation|wrong confirmation)s?\b", what), what
 
 
 @pytest.mark.parametrize("symptom", Symptom)
