@@ -38,7 +38,8 @@ from monitor.model.incident import (
 )
 from monitor.model.notice import Call
 from monitor.model.verdict import Symptom
-from monitor.rules.notice import TITLES, render
+from monitor.rules.heading import TITLES
+from monitor.rules.notice import render
 from tests.stages import house
 from tests.views.life import at
 

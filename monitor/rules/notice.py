@@ -4,18 +4,17 @@ obeyed. Plain text, UTC, and short enough for every channel."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from monitor.model.facts import Transition
-from monitor.model.incident import EVERYWHERE, DeployPhase, IncidentId, Layer, Opening, Phase, ScopeKind, Severity, as_it_is
+from monitor.model.incident import EVERYWHERE, IncidentId, Opening, Phase, ScopeKind, Severity, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.notice import Call, Notice
 from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
-from monitor.rules.deploys import began_after, worded
+from monitor.rules import heading
+from monitor.rules.deploys import worded
 from monitor.rules.diagnose.changes import OF_DEPLOYS
-from monitor.rules.diagnose.confidence import likely
-from monitor.rules.diagnose.findings import FINDING_SYMPTOMS
 from monitor.rules.plain import plain
 from monitor.rules.reconcile import impact
 from monitor.rules.words import lapse
@@ -31,61 +30,9 @@ LONGEST_KEY = 255
 LONGEST_LINK = 300  # a longer one stands beside the text only
 KEPT_FREE = 260  # for what broke, before a link to the incident or the dedup key gets room
 SHORTEST_CUT = 48  # a line that had to be cut keeps so much
-SHOWN, SHOWN_CHANGES = 4, 3  # providers of a title, changes of a text
+SHOWN_CHANGES = 3  # of a text
 POSSIBLE_CAUSE = "possible cause: "  # how the line of a diagnosis begins that names another incident
 BETTER_KNOWN = "nothing more fails than told before, but now it is known why"  # the note of a transition that tells only that
-
-TITLES: dict[Symptom, str] = {
-    Symptom.DELIVERY_MISSING: "Refund confirmations not arriving",
-    Symptom.DELIVERY_LATE: "Refund confirmations arriving late",
-    Symptom.DELIVERY_STALLED: "Refund confirmations overdue, none arriving",
-    Symptom.MISROUTED: "Refund confirmations going to the wrong mailbox",
-    Symptom.BOUNCED: "Refund confirmations coming back undelivered",
-    Symptom.SPAM_PLACEMENT: "Refund confirmations landing in spam",
-    Symptom.MISFILED: "Refund confirmations filed outside INBOX",
-    Symptom.SMTP_REJECT: "Refund confirmations not taken for delivery",
-    Symptom.CONTENT_WRONG: "Refund confirmations saying something wrong",
-    Symptom.DUPLICATE: "Refund confirmations arriving more than once",
-    Symptom.AUTH: "Refund confirmations not authenticated",
-    Symptom.MAILBOX_BLIND: "Seed mailbox cannot be looked into",
-    Symptom.SUBMIT_BLIND: "Probes cannot be submitted",
-    Symptom.BUDGET: "Daily probe budget used up",
-    Symptom.BASELINE: "No sound baseline to compare with",
-    Symptom.MONITOR: "The monitor itself is in trouble",
-    Symptom.STRAY: "Refund mail where none must ever come",
-    Symptom.IMITATION: "Refund mail that imitates ours",
-    Symptom.TRIPWIRE_LEAKED: "Tripwire address known outside",
-    Symptom.GATE_HOLD: "Release gate holds a deploy",
-    Symptom.AUTH_SPF: "SPF of a sending domain is broken",
-    Symptom.AUTH_DKIM: "DKIM of a sending domain is broken",
-    Symptom.AUTH_DMARC: "DMARC of a sending domain is broken",
-    Symptom.DNS: "DNS of a sending domain is broken",
-    Symptom.TLS: "TLS of our mail is broken",
-    Symptom.DRIFT: "DNS of a sending domain changed for the worse",
-    Symptom.DNS_BLIND: "DNS cannot be asked",
-    Symptom.LEDGER_MISSING: "Refunds without a confirmation",
-    Symptom.LEDGER_SPURIOUS: "Confirmations without a refund",
-    Symptom.LEDGER_MISMATCHED: "Confirmations that do not fit their refund",
-    Symptom.LEDGER_DUPLICATE: "Refunds confirmed more than once",
-    Symptom.VOLUME: "Far too few or too many refunds or confirmations",
-    Symptom.LEDGER_BLIND: "Refunds or confirmations cannot be read",
-}
-
-_NAMES_NO_LAYER = frozenset(  # the title says by itself where the fault is, or it lies outside
-    {
-        *FINDING_SYMPTOMS,
-        Symptom.BUDGET,
-        Symptom.BASELINE,
-        Symptom.MONITOR,
-        Symptom.IMITATION,
-        Symptom.TRIPWIRE_LEAKED,
-        Symptom.GATE_HOLD,
-        Symptom.DNS_BLIND,
-        Symptom.LEDGER_BLIND,
-        Symptom.VOLUME,  # whose first line is what was found, layer and all
-    }
-) - {Symptom.CONTENT_WRONG}
-_SAID_ALREADY = {(Symptom.AUTH, Layer.AUTHENTICATION), (Symptom.MAILBOX_BLIND, Layer.MAILBOX)}
 
 
 def render(transition: Transition, policy: Policy, key: str, call: Call, after_silence: bool = False) -> Notice:
@@ -95,16 +42,14 @@ def render(transition: Transition, policy: Policy, key: str, call: Call, after_s
     """
     over = call is Call.RESOLVE
     brand = "RESOLVED" if over else transition.severity.value.upper()
-    mark = _mark(transition, over, after_silence)
-    whom = _whom(transition)
-    about = f"{mark}{_what(transition, over)}{whom}"
+    about = heading.about(transition, over, after_silence)
     span = lapse(max(0.0, transition.at.seconds_since(transition.since)))
     since = _clock(transition.since, transition.at)
     counted = f", counts of {_clock(transition.at)}" if after_silence and transition.tallies else ""  # what is told late was counted early
     when = f"{since} to {_clock(transition.at)}, {span}" if over else f"since {since}{counted}"
     head = f"[{brand}][{_cut(plain(policy.environment), LONGEST_NAME)}] "
     room = LONGEST_TITLE - len(head) - len(when) - 3
-    for more in () if over else _why(transition):
+    for more in () if over else heading.why(transition):
         about += more if len(about) + len(more) <= room else ""
     title = f"{head}{_cut(about, room)} ({when})"
     public = policy.notify.public_url.rstrip("/")
@@ -174,89 +119,9 @@ def dedup_key(environment: str, symptom: Symptom, scope: str) -> str:
     return f"{shown[: LONGEST_KEY - 17]}~{hashlib.sha256(whole.encode(errors='backslashreplace')).hexdigest()[:16]}"
 
 
-def _mark(transition: Transition, over: bool, after_silence: bool) -> str:
-    if over:
-        return ""
-    if after_silence:
-        return "Still open: "
-    match transition.phase:
-        case Phase.GROWN:
-            return "Grown: "
-        case Phase.FLAPPING:
-            return "Flapping: "
-        case Phase.OPENED if transition.episode > 1:
-            return "Again: "
-        case _:
-            return ""
-
-
-def _whom(transition: Transition) -> str:
-    """Where, and bad of all probes, per provider, the worst first; the scope alone where nothing was counted."""
-    counts, scope = _counts(transition), transition.scope
-    if not counts:
-        whom = scope.name or _weight(transition)
-        return f": {plain(whom)}" if whom else ""
-    rest = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
-    shares = ", ".join(f"{plain(provider)} {bad}/{sent}" for provider, bad, sent in counts[:SHOWN]) + rest
-    match scope.kind:
-        case ScopeKind.PATH:
-            return f" on path {plain(scope.name)}: {shares}"
-        case ScopeKind.MAILBOX:
-            return f" in {plain(scope.name)}: {shares}"
-        case _:
-            return f": {shares}"
-
-
-def _what(transition: Transition, over: bool) -> str:
-    """The symptom in words; of a volume, how much there is and how much was expected, which says more."""
-    if transition.symptom is Symptom.VOLUME and transition.diagnosis is not None and not over:
-        summary = plain(transition.diagnosis.summary)
-        return f"{summary[:1].upper()}{summary[1:]}"
-    return TITLES[as_it_is(transition.symptom, transition.severity)]
-
-
-def _weight(transition: Transition) -> str:
-    """How many refunds nobody was told of, or how many confirmations are wrong, and how much money."""
-    found = transition.impact
-    if found is None:
-        return ""
-    match transition.symptom:
-        case Symptom.LEDGER_MISSING:
-            number, one, money = found.owed, "refund", found.owed_money
-        case Symptom.LEDGER_SPURIOUS | Symptom.LEDGER_MISMATCHED | Symptom.LEDGER_DUPLICATE:
-            number, one, money = found.wrong, "wrong confirmation", found.wrong_money
-        case _:
-            return ""
-    worth = f", {impact.amounts(money)}" if money else ""
-    return f"{impact.counted(number, one)}{worth}" if number else ""
-
-
-def _why(transition: Transition) -> Iterator[str]:
-    """Where the fault is thought to be, and after which deploy it began; each is left out where it does not fit."""
-    if transition.symptom in _NAMES_NO_LAYER:
-        return
-    diagnosis = transition.diagnosis
-    if diagnosis is not None and (transition.symptom, diagnosis.layer) not in _SAID_ALREADY:
-        yield f"; {likely(diagnosis.layer, diagnosis.confidence)}"
-    best = transition.deploys[0] if transition.deploys else None
-    if best is not None and best.taken_back is None:
-        name = " ".join(part for part in (best.service, best.version or best.deploy) if part)
-        what = "rollback of " if best.phase is DeployPhase.ROLLBACK else ""
-        yield f"; {began_after(best.seconds_after, f'{what}{plain(name)}')}"
-
-
-def _counts(transition: Transition) -> list[tuple[str, int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    for tally in transition.tallies:
-        bad, sent = found.get(tally.provider, (0, 0))
-        found[tally.provider] = (bad + tally.bad, sent + tally.sent)
-    rows = [(provider, bad, sent) for provider, (bad, sent) in found.items()]
-    return sorted(rows, key=lambda row: (-row[1] / max(1, row[2]), row[0]))
-
-
 def _broke(transition: Transition, span: str, after_silence: bool) -> list[tuple[str, str]]:
     diagnosis = transition.diagnosis
-    title = TITLES[as_it_is(transition.symptom, transition.severity)]
+    title = heading.TITLES[as_it_is(transition.symptom, transition.severity)]
     lines = [("Broke", diagnosis.summary if diagnosis else f"{title}: {transition.scope}")]
     if now := _now(transition, after_silence):
         lines.append(("Now", now))
@@ -301,7 +166,7 @@ def _now(transition: Transition, after_silence: bool) -> str:
 
 def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
     reason = transition.note or ("no reason given" if transition.by else "resolved on fresh good probes")
-    bad = ", ".join(f"{provider} {failed}/{sent}" for provider, failed, sent in _counts(transition) if failed)
+    bad = ", ".join(f"{provider} {failed}/{sent}" for provider, failed, sent in heading.counts(transition) if failed)
     lines = [
         ("Over", f"closed by {transition.by}: {reason}" if transition.by else reason),
         ("Lasted", f"{span}, {_clock(transition.since, transition.at)} to {_clock(transition.at)}"),
@@ -312,7 +177,9 @@ def _over(transition: Transition, span: str) -> list[tuple[str, str]]:
 
 
 def _impact(transition: Transition) -> str:
-    shares = ", ".join(f"{provider} {100 * bad / max(1, sent):.0f} %" for provider, bad, sent in _counts(transition)[:SHOWN] if bad)
+    shares = ", ".join(
+        f"{provider} {100 * bad / max(1, sent):.0f} %" for provider, bad, sent in heading.counts(transition)[: heading.SHOWN] if bad
+    )
     return f"{f'{shares} of probes; ' if shares else ''}{_real(transition, over=False)}"
 
 

@@ -14,7 +14,8 @@ from monitor.model.notice import Call
 from monitor.rules.deploys import rolled_back, worded
 from monitor.rules.diagnose.advice import deploy_name
 from monitor.rules.freshness import of_incident
-from monitor.rules.notice import TITLES, render
+from monitor.rules.heading import TITLES
+from monitor.rules.notice import render
 from monitor.rules.notify import hushed, owed
 from monitor.rules.plain import plain
 from monitor.rules.reconcile.impact import worded as worded_impact

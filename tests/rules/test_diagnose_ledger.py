@@ -221,7 +221,9 @@ def test_the_notice_of_an_incident_of_the_ledger(play: Books) -> None:
     play.differ(SPURIOUS, 14, 60, began=50)
     impact = Impact(NOON + 50, NOON + 60, 3, 3, 3, wrong=14, wrong_customers=14, wrong_money=(Money(Decimal("698.60"), "GBP"),))
     text = render(replace(play.last, impact=impact), play.policy, "k", Call.FIRE)
-    assert text.title.startswith("[PAGE][test] Confirmations without a refund; the application (since 12:00:50Z)")
+    assert text.title.startswith(
+        "[PAGE][test] Confirmations without a refund: 14 wrong confirmations, 698.60 GBP; the application (since 12:00:50Z)"
+    )
     impact_line = (
         "Impact:   14 confirmations to 14 people that should not have been sent so (698.60 GBP); "
         "3 real refunds of 3 customers since, all confirmed\n"

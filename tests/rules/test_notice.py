@@ -29,7 +29,8 @@ from monitor.model.incident import (
 from monitor.model.notice import Call, Notice
 from monitor.model.policy import Policy
 from monitor.model.verdict import Symptom
-from monitor.rules.notice import LONGEST, LONGEST_KEY, LONGEST_TITLE, TITLES, plain, render, render_test
+from monitor.rules.heading import TITLES
+from monitor.rules.notice import LONGEST, LONGEST_KEY, LONGEST_TITLE, plain, render, render_test
 from tests.stages import house
 from tests.views.life import at
 

@@ -17,9 +17,10 @@ from monitor.model.verdict import Symptom
 from monitor.rules import diagnose
 from monitor.rules.deploys import NEAR
 from monitor.rules.diagnose.zone import domains_of
+from monitor.rules.heading import TITLES
 from monitor.rules.incident import outage, telling
 from monitor.rules.incident.scene import Scene
-from monitor.rules.notice import BETTER_KNOWN, POSSIBLE_CAUSE, TITLES
+from monitor.rules.notice import BETTER_KNOWN, POSSIBLE_CAUSE
 from monitor.rules.words import lapse
 from monitor.views.incidents import IncidentState
 from monitor.views.outbox import CAUSE_NAMED, FIRING

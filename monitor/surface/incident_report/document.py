@@ -13,7 +13,7 @@ from monitor.model.incident import DeployCandidate, as_it_is
 from monitor.model.instant import Instant
 from monitor.model.ledger import DifferenceClass, Impact
 from monitor.rules.deploys import worded
-from monitor.rules.notice import TITLES
+from monitor.rules.heading import TITLES
 from monitor.rules.plain import plain
 from monitor.surface.incident_report.detection import detection
 from monitor.surface.incident_report.phrases import People, length, nameless, probes_text, summary
