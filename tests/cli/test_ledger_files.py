@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -255,6 +256,28 @@ def test_columns_of_other_names(compare: Compare, books: Books) -> None:
     assert "give --refund-columns" in outcome.err and "refund=number" in outcome.err and "amount=Total" in outcome.err
     outcome, document = compare(*files, "--refund-columns", "refund=number,amount=total", "--refund-columns", "at=booked")
     assert outcome.code == 1 and len(document["differences"]) == len(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Refund (id);Total;currency;Created (UTC);recipient",
+        "Refund no.;Amount, net;currency;When, created: UTC;Customer's e-mail",
+        "id;Sum {EUR};currency;'Date';No",
+        "Refund #;Total=;currency;Date",
+    ],
+)
+def test_a_mend_of_the_header_can_be_taken_as_it_stands(compare: Compare, books: Books, header: str) -> None:
+    count = header.count(";") + 1
+    files = books(header=header, refunds=[";".join(row.split(",")[:count]) for row in REFUNDS])
+    outcome, _ = compare(*files)
+    told = next(line for line in outcome.err.splitlines() if "give --refund-columns" in line)
+    outcome, document = compare(*files, *shlex.split(told.partition("; give ")[2]))
+    assert outcome.code == 1, outcome.err
+    assert {"missing": of(document, "missing")["refund"], "amount": of(document, "amount")["refund"]} == {
+        "missing": "RF-2",
+        "amount": "RF-3",
+    }
 
 
 def test_a_wrong_header(compare: Compare, books: Books) -> None:

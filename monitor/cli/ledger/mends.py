@@ -8,6 +8,7 @@ import shlex
 from monitor.cli.ledger.order import OPTIONS
 
 _KEY = re.compile(r"`([a-z_]+): ?([^`]*)`")
+_PAIR = re.compile(r"('(?:[^']|'')*'|[^,:{}']+): *('(?:[^']|'')*'|[^,}]+)")
 _SEVERAL = frozenset({"columns", "statuses"})
 
 
@@ -27,9 +28,11 @@ def _flag(key: str, value: str, columns: str, option: str) -> str:
         return flag
     text = value.strip('"')
     if key in _SEVERAL:
-        text = ",".join(f"{name.strip().strip(chr(39))}={of.strip()}" for name, _, of in (pair.partition(":") for pair in _pairs(value)))
+        text = ",".join(f"{_bare(name)}={_bare(of)}" for name, of in _PAIR.findall(value))
     return f"{flag} {shlex.quote(text)}"
 
 
-def _pairs(value: str) -> list[str]:
-    return value.strip("{}").split(",")
+def _bare(written: str) -> str:
+    """Without the quotes of YAML."""
+    text = written.strip()
+    return text[1:-1].replace("''", "'") if text.startswith("'") else text

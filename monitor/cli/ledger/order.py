@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from monitor.rules.reconcile.times import clock_of
 
 FIELDS = ("refund", "order", "amount", "currency", "at", "recipient", "status", "reversed_at", "id", "outcome", "resend")
 KEY_BYTES = 32
+_BETWEEN = re.compile(r",(?=\s*[a-z_]+\s*=)")  # a name may have commas in it
 _TRUTH = ("true", "false")
 OPTIONS: dict[str, tuple[str, ...]] = {  # of one file; what values they have, where those are few
     "decimal": (".", ","),
@@ -127,7 +129,7 @@ def _set(arguments: argparse.Namespace, flag: str, option: str) -> None:
 def columns_of(written: Sequence[str]) -> dict[str, str]:
     """Our field -> their column. Raises UsageError."""
     found: dict[str, str] = {}
-    for part in (part for text in written for part in text.split(",")):
+    for part in (part for text in written for part in _BETWEEN.split(text)):
         field, equals, column = (piece.strip() for piece in part.partition("="))
         if not equals or not column or field not in FIELDS:
             raise UsageError(f"columns: {part!r}: write FIELD=COLUMN, with a field of {', '.join(FIELDS)}")

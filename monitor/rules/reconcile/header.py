@@ -10,9 +10,11 @@ from operator import itemgetter
 from typing import Any
 
 from monitor.model.ledger import RowFault, Table
+from monitor.rules.plain import plain
 from monitor.rules.reconcile.figures import quoted
 
 MOST_NAMED = 30  # columns that a fault names
+LONGEST_NAME = 100  # characters of a column that a mend names as it is
 
 REFUNDS = ("refund", "order", "amount", "currency", "at", "recipient", "status", "reversed_at")
 CONFIRMATIONS = ("id", "refund", "order", "amount", "currency", "at", "recipient", "outcome", "resend")
@@ -90,7 +92,10 @@ def _meant(missing: Sequence[str], hoped: Sequence[str], theirs: Mapping[str, st
 
 
 def _written(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quoted(name)
+    """As YAML has it, so that it can be copied; shortened and masked where it is no name that a column ought to have."""
+    if _PLAIN.fullmatch(name) and name.lower() not in _NO_TEXT and not name.isdigit():
+        return name
+    return "'{}'".format(name.replace("'", "''")) if len(name) <= LONGEST_NAME and plain(name) == name else quoted(name)
 
 
 def _near(column: str, folded: Mapping[str, str]) -> str:
@@ -107,15 +112,16 @@ def _synonym(field: str, folded: Mapping[str, str]) -> str:
 
 
 _LAST = ("at", "reversed_at", "amount", "currency", "recipient", "status", "outcome", "resend", "order", "refund", "id")
+_NO_TEXT = frozenset({"yes", "no", "on", "off", "true", "false", "null", "y", "n"})  # what YAML takes for something else
 _PLAIN = re.compile(r"\w[\w .-]{0,99}")
 # A cell of a row, no name: an amount, a time or an address.
 _DATUM = re.compile(r"[-+(]?[0-9][0-9., ]{0,30}\)?|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}(?:[T ].{0,30})?|[^@\s]{1,64}@[^@\s]{1,255}")
 _SYNONYMS: Mapping[str, Sequence[str]] = {
     "refund": ("refund", "gutschrift", "erstattung", "number", "nummer", "reference", "id"),
     "order": ("order", "bestell", "auftrag"),
-    "amount": ("amount", "total", "value", "sum", "betrag", "montant"),
+    "amount": ("amount", "total", "value", "sum", "betrag", "montant", "gross", "brutto"),
     "currency": ("currency", "ccy", "curr", "waehrung", "währung"),
-    "at": ("processed", "created", "sent", "gebucht", "datum", "time", "date", "_at"),
+    "at": ("processed", "created", "sent", "gebucht", "datum", "timestamp", "date", "time", "_at"),
     "recipient": ("e-mail", "email", "recipient", "empf", "kunde", "customer"),
 }
 _WHOLE = frozenset({"kunde", "customer"})  # their numbers and names are no addresses

@@ -27,6 +27,7 @@ _EPOCH = re.compile(r"([0-9]{9,13})(\.[0-9]{1,9})?")
 _DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}|[0-9]{4}-?W[0-9]{2}(?:-?[0-9])?")
 _NAMED_UTC = re.compile(r"(.*[0-9]) ?(?:UTC|GMT|Z)", re.I)
 _NO_TIME = re.compile(r"%[HIMSTXcs]")  # a format without any of them is one of dates
+_MONTHS = 12
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
@@ -128,9 +129,10 @@ _MEND = "write it like 2026-03-01T12:00:00Z"
 def _mend(text: str) -> str:
     if re.fullmatch(r"[0-9]{14}", text):
         return 'set `time_format: "%Y%m%d%H%M%S"`'
-    if found := re.match(r"[0-9]{1,2}([./-])[0-9]{1,2}[./-][0-9]{4}", text):
-        sign = found[1]
-        return f'set `time_format:`, as in "%d{sign}%m{sign}%Y %H:%M:%S"'
+    if found := re.match(r"[0-9]{1,2}([./-])([0-9]{1,2})[./-][0-9]{4}(.?)", text):
+        sign, second, rest = found.groups()
+        day, month = ("%m", "%d") if int(second) > _MONTHS else ("%d", "%m")
+        return f'set `time_format:`, as in "{day}{sign}{month}{sign}%Y{" %H:%M:%S" if rest else ""}"'
     return f"{_MEND}, or set `time_format:`"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from monitor.model.ledger import RowFault, Table
-from monitor.rules.reconcile.header import CONFIRMATIONS, REFUNDS, header_of
+from monitor.rules.reconcile.header import CONFIRMATIONS, REFUNDS, _written, header_of
 
 NEEDED = ("refund", "amount", "currency", "at")
 
@@ -26,10 +27,23 @@ def fault(columns: str, named: dict[str, str] | None = None, needed: tuple[str, 
         ("refund,total,currency,at,Kundennummer", "amount: total"),
         ("refund,total,currency,at,recipient,Kunde", "amount: total"),
         ("refund,currency,at,x", "amount: THEIR NAME OF AMOUNT"),
+        ("Date,Time,TimeZone,Name,Currency,Gross,Fee,Net,Transaction ID", "refund: Transaction ID, amount: Gross, at: Date"),
     ],
 )  # fmt: skip
 def test_the_columns_that_are_meant(columns: str, proposed: str) -> None:
     assert fault(columns).mend.startswith(f"set `columns: {{{proposed}}}`")
+
+
+@pytest.mark.parametrize("name", ["Amount: net", "the 'total'", "Total #", "{total}", "[total]", "Total (EUR)", "% total", "total"])
+def test_what_is_proposed_can_be_copied_into_the_configuration(name: str) -> None:
+    mend = fault(f"refund;currency;at;{name}".replace(";", ",")).mend
+    proposed = yaml.safe_load(mend.removeprefix("set `").partition("`")[0])
+    assert proposed == {"columns": {"amount": name}}
+
+
+@pytest.mark.parametrize("name", ["No", "null", "12"])
+def test_what_yaml_takes_for_something_else_is_quoted(name: str) -> None:
+    assert _written(name) == f"'{name}'"
 
 
 def test_a_column_that_the_configuration_names_wrongly_is_looked_for_by_what_it_is() -> None:
