@@ -75,6 +75,32 @@ def owed(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> list[Item]:
     return list(items.values())
 
 
+def untold(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> int:
+    """Open pages that are to be told to somebody, and that no channel has taken. Silenced ones, parts, and those that a person has in hand
+    apart."""
+    return sum(_is_untold(outbox, incident, policy, now) for incident, standing in outbox.standings.items() if standing.is_open)
+
+
+def _is_untold(outbox: Outbox, incident: IncidentId, policy: NotifyPolicy, now: Instant) -> bool:
+    standing = outbox.standings[incident]
+    current = standing.current
+    if (
+        current is None
+        or current.severity is not Severity.PAGE
+        or standing.parent
+        or standing.acknowledged
+        or standing.quiet_until > now.utc
+    ):
+        return False
+    if not policy.told(current.symptom, current.severity, current.scope):
+        return False
+    return not any(item.taken for item in outbox.of(incident) if item.episode == standing.episode and _is_page(item))
+
+
+def _is_page(item: Item) -> bool:
+    return item.fires and item.transition.severity is Severity.PAGE
+
+
 def owing(outbox: Outbox, policy: NotifyPolicy, now: Instant) -> set[tuple[int, str]]:
     """(seq of the item, channel) of all that is still to be told, now or at the end of a silence."""
     return {(item.seq, channel) for item, channel in _owed(outbox.items.values(), outbox, policy, now)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -185,6 +186,31 @@ def test_a_ticket_that_becomes_a_page_moves_from_the_one_to_the_other(
     assert firing(told) == ["notice 2 of episode 1"], "and whoever has the ticket hears that it is one no more"
     (alert,) = server.active(incident.id)
     assert alert["labels"]["severity"] == "page"
+
+
+def test_a_page_hushes_the_tickets_of_its_own_symptom_and_no_others(server: RealAlertmanager) -> None:
+    """Two alerts that both lack a label are equal in it: that staging is down must not hush the full disk of production."""
+    rule = {"service": "mailcanary", "incident": "hush"}
+    down = rule | {"alertname": "MailcanaryMonitorDown", "severity": "page", "instance": "staging"}
+    lost = rule | {"alertname": "MailcanaryDeliveryBurnFast", "severity": "page", "environment": "prod", "symptom": "delivery_missing"}
+    slow = lost | {"alertname": "MailcanaryDeliveryBurnTicket", "severity": "ticket"}
+    others = [
+        rule | {"alertname": "MailcanaryJournalUnwritable", "severity": "ticket", "instance": "prod"},
+        rule | {"alertname": "MailcanaryGateHolding", "severity": "ticket", "environment": "prod"},
+        lost | {"alertname": "MailcanaryLate", "severity": "ticket", "symptom": "delivery_late"},
+        slow | {"environment": "staging"},
+    ]
+    status, answer = server.ask("POST", "/api/v2/alerts", [{"labels": labels} for labels in (down, lost, slow, *others)])
+    assert status == 200, answer
+
+    def muted() -> dict[str, bool]:
+        return {json.dumps(alert["labels"], sort_keys=True): bool(alert["status"]["inhibitedBy"]) for alert in server.active("hush")}
+
+    wanted = {json.dumps(labels, sort_keys=True): labels == slow for labels in (down, lost, slow, *others)}
+    deadline = time.monotonic() + PATIENCE
+    while muted() != wanted:
+        assert time.monotonic() < deadline, muted()
+        time.sleep(0.1)
 
 
 def test_what_is_told_again_in_time_does_not_expire_and_what_is_not_does(server: RealAlertmanager, catcher: Catcher) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.model.facts import (
+    Acknowledged,
     Entry,
     Foreign,
     ForeignKind,
@@ -29,7 +30,7 @@ from monitor.model.facts import (
     Tripped,
     WatchBlind,
 )
-from monitor.model.incident import DeployPhase, IncidentId, Phase
+from monitor.model.incident import DeployPhase, IncidentId, Phase, Severity
 from monitor.model.instant import Instant
 from monitor.model.mail import UNSAID, BlindCause
 from monitor.model.policy import Policy, Role
@@ -62,6 +63,8 @@ PLAIN = (
     "mailcanary_config_last_reload_successful",
     "mailcanary_config_last_reload_success_timestamp_seconds",
     "mailcanary_notification_outbox_pending",
+    "mailcanary_notification_untold_pages",
+    "mailcanary_start_timestamp_seconds",
     "mailcanary_heartbeat_last_success_timestamp_seconds",
 )
 
@@ -419,6 +422,48 @@ async def test_notices_by_channel_and_what_is_still_to_be_told(tmp_path: Path) -
     assert scrape.value("mailcanary_notification_last_success_timestamp_seconds", channel="pager") == pytest.approx(at.utc + 5)
     assert scrape.value("mailcanary_notification_last_success_timestamp_seconds", channel="chat") == 0
     assert scrape.value("mailcanary_monitor_errors_total", component="notify") == 3
+
+
+@virtual
+async def test_a_page_that_every_channel_refused_for_good_is_untold(tmp_path: Path) -> None:
+    """Nothing is pending then, and on-call does not know."""
+    house = House(so.with_channels(policy(tmp_path), pages=("pager", "chat")))
+    metrics, at = told(house), house.clock.now()
+
+    def untold(now: Instant = at) -> float:
+        return Scrape(metrics, now=now).value("mailcanary_notification_untold_pages")
+
+    ticket, part, handed, silent = (IncidentId(f"INC-{number}") for number in (2, 3, 4, 5))
+    await house.journal.append([so.opened(at), so.opened(at, ticket, severity=Severity.TICKET), so.opened(at, part, parent=so.INC)])
+    assert untold() == 1
+    await house.journal.append([so.failed(at, 1, retry_in=None), so.failed(at, 1, "chat", retry_in=None)])
+    assert untold() == 1
+    await house.journal.append([so.opened(at, handed), Acknowledged(at, handed, "ann", "on it"), so.opened(at, silent)])
+    await house.journal.append([Silenced(at, silent, "ann", "known", at.utc + 60)])
+    assert untold() == 1
+    assert untold(at.plus(61)) == 2
+    await house.journal.append([so.notified(at.plus(5), 1, "chat")])
+    assert untold() == 0
+    await house.journal.append([so.resolved(at.plus(6)), so.opened(at.plus(9), episode=2)])
+    assert untold(at.plus(9)) == 1, "the same trouble again"
+    await house.journal.append([so.resolved(at.plus(10), episode=2)])
+    assert untold(at.plus(10)) == 0
+
+
+@virtual
+async def test_where_no_channel_is_for_pages_none_is_untold(tmp_path: Path) -> None:
+    house = House(so.with_channels(policy(tmp_path), pages=()))
+    await house.journal.append([so.opened(house.clock.now())])
+    assert Scrape(told(house)).value("mailcanary_notification_untold_pages") == 0
+
+
+@virtual
+async def test_a_ticket_that_was_told_and_becomes_a_page_is_untold(tmp_path: Path) -> None:
+    house = House(so.with_channels(policy(tmp_path)))
+    metrics, at = told(house), house.clock.now()
+    await house.journal.append([so.opened(at, severity=Severity.TICKET), so.notified(at, 1, "chat")])
+    await house.journal.append([so.transition(at.plus(5), Phase.GROWN)])
+    assert Scrape(metrics, now=at.plus(5)).value("mailcanary_notification_untold_pages") == 1
 
 
 @virtual

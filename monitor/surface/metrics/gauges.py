@@ -132,6 +132,7 @@ class Gauges(Collector):
         def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
             return GaugeMetricFamily(f"mailcanary_{name}", text, value=value)
 
+        started = self._world.started
         info = InfoMetricFamily("mailcanary_build", "The running version.")
         info.add_metric((), {"version": __version__, "python": platform.python_version()})
         return (
@@ -141,6 +142,7 @@ class Gauges(Collector):
             gauge("event_loop_lag_seconds", "How late the event loop ran its last tick.", vitals.loop_lag),
             gauge("config_last_reload_successful", "1: the last configuration that was read is in force.", 1 if vitals.reload_ok else 0),
             gauge("config_last_reload_success_timestamp_seconds", "When it was read.", vitals.reloaded_at),
+            gauge("start_timestamp_seconds", "When this process started.", started.at.utc if started else 0),
             gauge(
                 "heartbeat_last_success_timestamp_seconds",
                 "When the dead-man switch outside last took a beat; 0: never.",

@@ -12,7 +12,7 @@ from monitor.model.channels import NotifyPolicy
 from monitor.model.incident import Severity
 from monitor.model.instant import Instant
 from monitor.model.verdict import Symptom
-from monitor.rules.notify import owed
+from monitor.rules.notify import owed, untold
 from monitor.views.incidents import Incidents
 from monitor.views.outbox import Outbox
 
@@ -46,6 +46,11 @@ def notice_gauges(policy: NotifyPolicy, outbox: Outbox, now: Instant) -> Iterabl
     waiting = owed(outbox, policy, now)
     return (
         success,
+        GaugeMetricFamily(
+            "mailcanary_notification_untold_pages",
+            "Open pages that no channel has taken; silenced ones, parts, and those that a person has in hand apart.",
+            value=untold(outbox, policy, now),
+        ),
         GaugeMetricFamily(
             "mailcanary_notification_outbox_pending", "Transitions that a channel is still to be told of.", value=len(waiting)
         ),
