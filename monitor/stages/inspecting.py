@@ -170,8 +170,11 @@ class Inspecting:
         state = desk.world.probes.get(fact.probe)
         sent = state.first_attempt.utc if state is not None and state.first_attempt is not None else 0.0
 
+        border, seen = fact.mail.border, fact.at.utc
+        came = min(seen, border.at) if border is not None and border.at is not None else seen
+
         def rule(lookup: Lookup) -> MailProof:
-            return prove(fact.mail, lookup, self._suffixes, fact.at.utc)  # as its receiver did: a signature may have expired since
+            return prove(fact.mail, lookup, self._suffixes, came)  # as its receiver did: a signature may have expired since
 
         try:
             proof, _ = await gather(rule, self._resolver, None, PROVE_WITHIN)

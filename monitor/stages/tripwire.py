@@ -161,8 +161,11 @@ class Tripwire:
         try:
             from monitor.rules.mailauth.prove import prove  # noqa: PLC0415 - its cryptography is read when it is first needed
 
+            seen = one.stray.at.utc
+            came = seen if one.stray.internaldate is None else min(seen, one.stray.internaldate)
+
             def rule(lookup: Lookup) -> MailProof:
-                return prove(claim, lookup, suffixes, one.stray.at.utc)  # as its receiver did: a signature may have expired since
+                return prove(claim, lookup, suffixes, came)  # as its receiver did: a signature may have expired since
 
             proof, _ = await gather(rule, resolver, None, PROVE_WITHIN)
         except Exception:  # what a stranger's mail provokes in a check must not end the trips

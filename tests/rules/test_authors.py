@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.rules.mailauth.authors import ascii_domain, domain_of
+from monitor.rules.mailauth.authors import ascii_domain, domain_of, domains
+from monitor.rules.mime import Headers
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,25 @@ def test_a_name_that_the_versions_of_idna_read_differently_is_no_other_domain(na
     """The codec follows RFC 3490, which maps them to other characters or to nothing; RFC 5891 keeps them."""
     assert ascii_domain(name) == name
     assert domain_of(f"Shop <a@{name}>") == name
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "domain"),
+    [
+        ("a@shop.test", "shop.test"),
+        ("(x e@evil.test) a@shop.test", "shop.test"),
+        ("(x (y) e@evil.test) a@shop.test", "shop.test"),
+        ("(x (y (z)) e@evil.test) a@shop.test", "shop.test"),
+        (r"(x \) e@evil.test) a@shop.test", "shop.test"),
+        ('"e@evil.test" <a@shop.test>', "shop.test"),
+        ('"a@b"@shop.test', "shop.test"),
+        ('Shop <"a b@evil.test"@shop.test>', "shop.test"),
+        ('("x"@evil.test) a@shop.test', "shop.test"),
+        ('"x" (") e@evil.test (" ) <a@shop.test>', "shop.test"),
+    ],
+)
+def test_whose_domain_an_address_names(mailbox: str, domain: str) -> None:
+    assert domains(Headers((("from", mailbox),))) == (domain,)
 
 
 def test_a_capital_sharp_s_is_one_too() -> None:

@@ -46,6 +46,12 @@ def proof(
     return MailProof(spf=spf, spf_domain=SHOP, spf_address=address, dkim=signed, dmarc=DmarcProof(dmarc))
 
 
+def beside(theirs: SignatureState, ours: SignatureState, signer: str = SHOP) -> MailProof:
+    """The signature of a sending service stands first, as it was made last."""
+    first, second = SignatureProof("esp.example", "e", "rsa-sha256", theirs), SignatureProof(signer, "s1", "rsa-sha256", ours)
+    return MailProof(spf=PASS, spf_domain="esp.example", dkim=(first, second), dmarc=DmarcProof(FAIL, organizational=SHOP))
+
+
 def result(check: CheckId, about: str = SHOP, gravity: Gravity = Gravity.CRITICAL, saw: str = "it is broken") -> CheckResult:
     return CheckResult(check, Status.FAIL, about, gravity, saw)
 
@@ -135,6 +141,26 @@ ROWS = [
     Row("unsigned", L.AUTHENTICATION, "it bears no DKIM signature", proof=proof(None)),
     Row("unsigned, and only one demands it", L.AUTHENTICATION, "it bears no DKIM signature", proof=proof(None, PASS, PASS), narrow=True),
     Row("signed by another domain", L.AUTHENTICATION, "it is signed by shop.test, which does not align", proof=proof(State.PASS)),
+    Row(
+        "ours is broken beside the sound one of a sending service",
+        L.AUTHENTICATION,
+        "the body was altered after it was signed (selector s1 of shop.test)",
+        proof=beside(State.PASS, State.BODY_ALTERED),
+    ),
+    Row("ours has no key beside a sound one", L.DNS, f"the key record {KEY} is not there", proof=beside(State.PASS, State.NO_KEY)),
+    Row("ours is revoked beside a weak one", L.DNS, f"the key record {KEY} is revoked", proof=beside(State.WEAK, State.REVOKED)),
+    Row(
+        "only a sending service signs, and badly",
+        L.AUTHENTICATION,
+        "the key or the algorithm is too weak to count (selector e of esp.example)",
+        proof=MailProof(dkim=(SignatureProof("esp.example", "e", "rsa-sha256", State.WEAK),), dmarc=DmarcProof(FAIL)),
+    ),
+    Row(
+        "signed by a sending service alone",
+        L.AUTHENTICATION,
+        "it is signed by esp.example, which does not align",
+        proof=MailProof(dkim=(SignatureProof("esp.example", "e", "rsa-sha256", State.PASS),), dmarc=DmarcProof(FAIL)),
+    ),
     Row("from another address", L.RELAY, "it leaves from 192.0.2.99, which SPF of shop.test does not name", proof=proof(State.PASS, PASS)),
     Row(
         "ours passes, one provider says fail",

@@ -54,6 +54,28 @@ def test_all_is_well() -> None:
         assert (way.result, way.policy, way.spf_aligned, way.dkim_aligned) == (AuthResult.PASS, "reject", True, True)
 
 
+BY_LOCAL = ZONE.but(**{"shop.test TXT": ["v=spf1 exists:%{l}.%{i}._spf.shop.test -all"]})
+
+
+def test_an_spf_that_asks_for_the_local_part_is_not_known() -> None:
+    """Only the domain of the envelope is kept: fail would be a guess, and pass too."""
+    for dns in (BY_LOCAL, BY_LOCAL.but(**{"postmaster.192.0.2.10._spf.shop.test A": ["127.0.0.2"]})):
+        proof = proved(PATH + MESSAGE, dns)
+        assert (proof.spf, proof.spf_why) == (AuthResult.ABSENT, "SPF asks for the local part of the envelope sender, which is not kept")
+        assert proof.dmarc.result is not AuthResult.FAIL
+
+
+def test_a_bounce_has_a_local_part() -> None:
+    """RFC 7208 section 2.4: postmaster."""
+    known = BY_LOCAL.but(**{"mta.shop.test TXT": ["v=spf1 exists:%{l}._spf.shop.test -all"], "postmaster._spf.shop.test A": ["127.0.0.2"]})
+    assert proved(b"Return-Path: <>\r\n" + sign(), known).spf is AuthResult.PASS
+
+
+def test_a_term_that_is_not_reached_asks_for_nothing() -> None:
+    before = ZONE.but(**{"shop.test TXT": ["v=spf1 ip4:192.0.2.10 exists:%{l}._spf.shop.test -all"]})
+    assert proved(dns=before).spf is AuthResult.PASS
+
+
 def test_it_takes_few_rounds() -> None:
     mail = read_proof(SIGNED, False, ("mx.box.test",))
     rounds = []

@@ -21,13 +21,15 @@ from monitor.model.facts import Baselined, Delivered, DeployMarked, Fact, Inspec
 from monitor.model.incident import DeployPhase
 from monitor.model.inspection import Cause, DriftState
 from monitor.model.mail import AuthResult
-from monitor.model.mailauth import DeliveredMail, Hop
+from monitor.model.mailauth import DeliveredMail, Hop, SignatureState
 from monitor.model.policy import Policy
 from monitor.model.probe import ProbeId, Route
 from monitor.rules import reload
+from monitor.rules.mailauth.delivered import read_proof
 from monitor.stages import inspecting
 from monitor.stages.inspect import PROBES_FIRST, Inspect
 from monitor.wiring import build_edges, kept_edges
+from tests.rules.dkim.signing import sign
 from tests.rules.inspect.worlds import Dns, World
 from tests.rules.inspect.zones import GOOD, THERE, says
 from tests.stages.house import RELAY, House, policy, seed
@@ -336,6 +338,22 @@ async def test_a_delivered_mail_is_proved_and_learned_from(tmp_path: Path) -> No
         assert not told.drifts and [facet.name for facet in site.house.facts(ZoneLearned)[-1].facets][-1] == "192.0.2.10"
         zones = site.house.world.zones
         assert zones.learned["shop.test"].addresses.keys() == {"192.0.2.10"} and zones.mails[str(ROUTE)].proved == fact
+
+
+@virtual
+@pytest.mark.parametrize(("came", "expired"), [(-7_000.0, False), (None, True)])
+async def test_a_signature_is_judged_as_of_when_its_mail_came(tmp_path: Path, came: float | None, expired: bool) -> None:
+    """Where its receiver wrote that down: it may be seen long after, when it was held up or nobody looked."""
+    site = Site(tmp_path, domains={})
+    now = site.house.clock.now().utc
+    raw = sign(forced={"t": f"{now - 7_200:.0f}", "x": f"{now - 3_600:.0f}"})
+    border = Hop(address="192.0.2.10", at=None if came is None else now + came)
+    async with site.running():
+        await site.observed(1)
+        await site.append(site.delivered(replace(read_proof(raw, False, ()), border=border)))
+        await site.house.until(lambda: site.house.facts(MailProved))
+        (fact,) = site.house.facts(MailProved)
+        assert (fact.proof.dkim[0].state is SignatureState.EXPIRED) is expired
 
 
 @virtual

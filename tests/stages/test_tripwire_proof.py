@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from monitor.rules.tripwire import CLAIMS_A_DAY, DOUBTED_A_DAY, IMITATED_A_DAY, 
 from monitor.stages.tripwire import MOST_WAITING, PROVE_WITHIN, Tripwire
 from monitor.views.tripwires import KEPT_CLAIMS
 from tests.fakes.resolver import FakeResolver
+from tests.rules.dkim.signing import rsa, sign
 from tests.stages.shop import STAGES as SHOP_STAGES
 from tests.stages.shop import ShopHouse, shop_policy
 from tests.stages.test_tripwire import CORPUS, WIRE, WiredHouse, wired
@@ -100,6 +102,21 @@ def test_our_own_check_trips(case: Path, tmp_path: Path) -> None:
     assert house.told() == ["tripped"]
     assert trip.evidence[0].startswith("our own check of the DKIM signature: pass, d=") and "s=s1" in trip.evidence[0]
     assert house.clock is not None and trip.at.mono - house.facts(Stray)[0].at.mono < 0.001, "as soon as the lookup has its answer"
+
+
+@virtual
+async def test_a_signature_that_expired_before_we_looked_was_good_when_the_mail_came(tmp_path: Path) -> None:
+    house = ProvingHouse(inspected(tmp_path))
+    house.resolver = zone()
+    house.resolver.records["s1._domainkey.shop.example", RecordType.TXT] = (rsa().record(),)
+    unsigned = re.sub(rb"(?ms)^DKIM-Signature:.*?\r\n(?![ \t])", b"", PROVEN)
+    async with house.running(*STAGES):
+        await house.sleep(60)
+        now = house.desk.clock.now().utc
+        raw = sign(unsigned, domain="shop.example", forced={"t": f"{now - 7_200:.0f}", "x": f"{now - 3_600:.0f}"})
+        house.wire.deliver(raw, internaldate=now - 7_100)
+        await house.sleep(ALL_TRIES)
+    assert house.told() == ["tripped"], house.facts(Doubted)
 
 
 @pytest.mark.parametrize("case", cases("ours"), ids=lambda case: case.stem)

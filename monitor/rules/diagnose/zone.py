@@ -13,7 +13,7 @@ from monitor.model.incident import Layer, ScopeKind
 from monitor.model.inspection import Drift, DriftState, FacetKind
 from monitor.model.instant import Instant
 from monitor.model.mail import AuthResult
-from monitor.model.mailauth import SignatureProof, SignatureState
+from monitor.model.mailauth import MailProof, SignatureProof, SignatureState
 from monitor.model.policy import Policy, SmtpPath
 from monitor.model.probe import Route
 from monitor.model.verdict import Symptom
@@ -31,7 +31,7 @@ _FAILED = frozenset({AuthResult.FAIL, AuthResult.PERMERROR, AuthResult.NONE, Aut
 _KNOWN = _FAILED | {AuthResult.PASS}
 _ALTERED: dict[SignatureState, str] = {
     SignatureState.BODY_ALTERED: "the body was altered after it was signed",
-    SignatureState.HEADER_ALTERED: "header fields were altered after they were signed",
+    SignatureState.HEADER_ALTERED: "header fields were altered after they were signed, or another key has signed",
     SignatureState.EXPIRED: "the signature had expired",
     SignatureState.MALFORMED: "the signature is malformed",
     SignatureState.WEAK: "the key or the algorithm is too weak to count",
@@ -136,12 +136,13 @@ def _fault(world: World, proved: MailProved) -> tuple[Layer, str] | None:
     proof = proved.proof
     if not proof.dkim:
         return (Layer.AUTHENTICATION, "it bears no DKIM signature") if proof.dmarc.result in _KNOWN else None
-    if proof.dkim_result is AuthResult.PASS:
+    broken = [one for one in proof.dkim if one.state is not SignatureState.PASS and _is_own(world, proof, one)]
+    if proof.dkim_result is AuthResult.PASS and not (broken and proof.dmarc.result in _FAILED):
         if proof.dmarc.result in _FAILED:
             signers = ", ".join(sorted({signature.domain for signature in proof.dkim if signature.state is SignatureState.PASS})[:3])
             return Layer.AUTHENTICATION, f"it is signed by {signers}, which does not align with the author's domain"
         return _unnamed(proof.spf, proof.spf_address, proof.spf_domain)
-    signature = proof.dkim[0]
+    signature = (broken or proof.dkim)[0]
     match signature.state:
         case SignatureState.NO_KEY | SignatureState.REVOKED | SignatureState.KEY_UNUSABLE:
             return _keyless(world, signature)
@@ -149,6 +150,12 @@ def _fault(world: World, proved: MailProved) -> tuple[Layer, str] | None:
             return None
         case state:
             return Layer.AUTHENTICATION, f"{_ALTERED[state]} (selector {signature.selector} of {signature.domain})"
+
+
+def _is_own(world: World, proof: MailProof, signature: SignatureProof) -> bool:
+    """By a domain that we inspect, or the organization of the author: of the others, whoever signs beside us, nothing is asked."""
+    home = proof.dmarc.organizational
+    return signature.domain in world.zones.domains or bool(home and f".{signature.domain}".endswith(f".{home}"))
 
 
 def _unnamed(spf: AuthResult, address: str, domain: str) -> tuple[Layer, str] | None:

@@ -201,6 +201,9 @@ def _verifies(mail: SeenMail, route: str, signatures: tuple[Signed, ...]) -> Che
     broken = [proof for proof in proofs if proof.state is not SignatureState.PASS and not proof.state.unknown]
     if good:
         name = plain(dkim.key_name(good[0].domain, good[0].selector))
+        if good[0].testing and said is AuthResult.NEUTRAL:
+            why = f"{name} is marked as a test (t=y), and the receiver treats the mail as unsigned"
+            return check.warned(route, why, mend="take t=y out of the key record")
         if said not in (AuthResult.PASS, AuthResult.ABSENT):
             return check.warned(
                 route,
@@ -216,7 +219,8 @@ def _verifies(mail: SeenMail, route: str, signatures: tuple[Signed, ...]) -> Che
         return check.unknown(route, plain(f"{dkim.key_name(dark.domain, dark.selector)}: {dark.why}")[:300])
     first = broken[0]
     saw = plain(f"{dkim.key_name(first.domain, first.selector)}: {first.why}")[:300]
-    if said is AuthResult.PASS and first.state in _ALTERED:
+    # A signature that still verifies shows that nothing changed behind the check: then the pass was that one's, and not ours.
+    if said is AuthResult.PASS and first.state in _ALTERED and mail.proof.dkim_result is not AuthResult.PASS:
         return check.noted(route, f"the receiver says dkim=pass; the mail was modified after its check: {saw}")
     return check.failed(route, saw, mend=_MENDS.get(first.state, "look at the signer's log, and at what changes the mail behind it"))
 

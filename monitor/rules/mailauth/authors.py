@@ -10,9 +10,11 @@ from monitor.rules import mime
 from monitor.rules.mime import Headers
 
 MOST_AUTHORS = 20
+DEEPEST = 20  # comments within comments
 _MAX_FIELD = 4096
 _DEVIATING = frozenset("\u00df\u03c2\u200c\u200d")  # sharp s, final sigma, zero width (non-)joiner
-_COMMENT_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\([^()]*\)')
+_COMMENT_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\((?:[^()\\]|\\.)*\)')
+_QUOTED_LOCAL = re.compile(r'(?<![^\s<,;])"(?:[^"\\]|\\.)*"@')
 _ANGLED = re.compile(r"<([^<>]*)>")
 _BARE = re.compile(r"(?<![^\s<>(),;:\"@])[^\s<>(),;:\"@]{1,200}@[^\s<>(),;:\"@]{1,253}")
 
@@ -61,4 +63,11 @@ def dated(value: str) -> float | None:
 
 
 def _blanked(value: str) -> str:
-    return _COMMENT_OR_QUOTED.sub(" ", value)
+    """Without comments, which may be nested (RFC 5322 section 3.2.2), and quoted text; a quoted local part stays one."""
+    value = _QUOTED_LOCAL.sub("quoted@", value)
+    for _ in range(DEEPEST):
+        bare = _COMMENT_OR_QUOTED.sub(" ", value)
+        if bare == value:
+            break
+        value = bare
+    return value

@@ -17,7 +17,7 @@ def prove(mail: DeliveredMail, lookup: Lookup, suffixes: SuffixList, now: float)
     envelope = mail.envelope_domain if mail.envelope_said else mail.said_envelope
     # RFC 7208 section 2.4: a null reverse-path is judged as postmaster at the HELO name; one that nobody named is not known.
     identity = envelope or (helo if mail.envelope_said else "")
-    result, why = _spf(lookup, address, identity, helo, now)
+    result, why = _spf(lookup, address, identity, helo, now, local_known=not envelope)
     signatures = tuple(dkim.verify(signature, lookup, now) for signature in mail.signatures)
     said = _identifiers(mail, result, identity, signatures)
     return MailProof(
@@ -32,12 +32,14 @@ def prove(mail: DeliveredMail, lookup: Lookup, suffixes: SuffixList, now: float)
     )
 
 
-def _spf(lookup: Lookup, address: str, identity: str, helo: str, now: float) -> tuple[AuthResult, str]:
+def _spf(lookup: Lookup, address: str, identity: str, helo: str, now: float, *, local_known: bool) -> tuple[AuthResult, str]:
     if not address:
         return AuthResult.ABSENT, "the sending address is not known"
     if not identity:
         return AuthResult.ABSENT, "neither the envelope sender nor the HELO name is known"
     evaluation = spf.check_host(lookup, address, identity, f"postmaster@{identity}", helo or identity, now)
+    if evaluation.by_local and not local_known:
+        return AuthResult.ABSENT, "SPF asks for the local part of the envelope sender, which is not kept"
     return evaluation.result, evaluation.why
 
 

@@ -12,7 +12,7 @@ from monitor.model.inspection import SeenMail
 from monitor.model.mail import AuthResult
 from monitor.rules.inspect.dkim_mail import CHECKS, judge
 from tests.rules.dkim.signing import MESSAGE, SIGNED, ed25519, rsa, sign
-from tests.rules.inspect.dkim_worlds import CUT, DARK, DNS, KEY, delivered, world
+from tests.rules.inspect.dkim_worlds import CUT, DARK, DNS, KEY, at_selector, delivered, world
 from tests.rules.inspect.worlds import NOW, Dns, Row, World, holds, statuses
 
 FINE = world(delivered())
@@ -155,6 +155,21 @@ def test_quoted_printable_identity_and_query_lists_are_fine() -> None:
     assert of(2, forced(i="=40mail.shop.test")).status is Status.PASS
     assert of(9, forced(q="dns/other : dns/txt")).status is Status.PASS
     assert of(2, forced(q="dns/other : dns/txt")).status is Status.PASS
+
+
+def test_a_pass_of_another_signature_excuses_nothing() -> None:
+    """A sending service alters the mail and signs it anew: the receiver's dkim=pass is of that signature, which ours does not share."""
+    both = DNS.but(**{"s1._domainkey.esp.example TXT": [rsa().record()]})
+    raw = sign(sign().replace(b"12.00", b"99.00"), domain="esp.example")
+    found = of(2, world(delivered(raw, both, said=AuthResult.PASS), dns=both))
+    assert (found.status, found.gravity) == (Status.FAIL, Gravity.CRITICAL)
+
+
+def test_a_key_that_is_marked_as_a_test_is_named_where_the_receiver_counts_it_for_nothing() -> None:
+    testing = at_selector(f"{rsa().record()}; t=y")
+    found = of(2, world(delivered(dns=testing, said=AuthResult.NEUTRAL), dns=testing))
+    assert found.status is Status.WARN and "t=y" in found.saw and found.mend == "take t=y out of the key record"
+    assert "other DNS answers" in of(2, world(delivered(dns=testing, said=AuthResult.FAIL), dns=testing)).saw
 
 
 def test_worst_route_speaks_for_a_selector() -> None:

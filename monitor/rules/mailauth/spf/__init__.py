@@ -19,7 +19,7 @@ __all__ = ["Evaluation", "Flat", "Node", "check_host", "flatten"]
 @dataclass(frozen=True)
 class Evaluation:
     """`why`: one line; like the tree it quotes records, and is not masked. `spent`: the DNS terms that it reached, `voids` the void lookups
-    that it met (those of the whole tree: `tree.voids`)."""
+    that it met (those of the whole tree: `tree.voids`); `by_local`: it depends on the local part of the sender."""
 
     result: AuthResult
     why: str
@@ -30,6 +30,7 @@ class Evaluation:
     explanation: str = ""  # of exp=, when it fails
     matched: str = ""  # the term that decided
     seconds: float = 0.0  # of the queries one after another, as a receiver without our parallelism spends at most
+    by_local: bool = False
 
     @cached_property
     def tree(self) -> Node:
@@ -68,6 +69,7 @@ def check_host(lookup: Lookup, address: str, domain: str, sender: str, helo: str
         explanation,
         verdict.matched,
         sum(evaluator.asked.values()),
+        evaluator.by_local,
     )
 
 

@@ -45,6 +45,9 @@ class Verdict:
     exp: tuple[Term, str] | None = None
 
 
+_LOCAL = frozenset("ls")  # macros (section 7.2)
+
+
 class Evaluator:
     """One evaluation. `reached`: what came of the terms that it reached, by their place; `asked`: seconds of its questions."""
 
@@ -55,6 +58,7 @@ class Evaluator:
         self.voids = 0
         self.reached: dict[Place, str] = {}
         self.asked: dict[Question, float] = {}
+        self.by_local = False  # a term that it reached asks by the local part of the sender
         self._number = int(client.address)
         self._forward = RecordType.A if client.bits == 32 else RecordType.AAAA
 
@@ -200,6 +204,7 @@ class Evaluator:
                 raise Stop(AuthResult.PERMERROR, f"{answer.question} is void lookup {self.voids}, {MOST_VOIDS} are allowed")
 
     def _expand(self, term: Term, domain: str, free: bool = False) -> str:
+        self.by_local = self.by_local or (not free and not _LOCAL.isdisjoint(term.macros))
         return expand_name(term.spec, domain, self.client, lambda: self._validated_name(domain, free)) if term.spec else domain
 
     def _validated(self, free: bool = False) -> list[str]:
