@@ -19,6 +19,7 @@ from monitor.cli import flags
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail (mail is broken), 2 usage or configuration (nothing was sent), 3 inconclusive, 4 our own fault"
 CONFIG_PLACES = (Path("mailcanary.yaml"), Path("config/mailcanary.yaml"), Path("/etc/mailcanary/mailcanary.yaml"))
+_lost: list[OSError] = []  # why a result could not be written: nobody must take its absence for a good one
 DEFAULT_SERVER = "http://127.0.0.1:9464"
 
 
@@ -32,7 +33,8 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="replace")  # where it has few letters it loses some, and no verdict
     arguments = _parser().parse_args(argv)
     try:
-        return int(import_module(f"monitor.cli.{arguments.module}").call(arguments))
+        code = int(import_module(f"monitor.cli.{arguments.module}").call(arguments))
+        return 4 if _lost and code in (0, 3) else code
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -69,6 +71,7 @@ def tell_piece(text: str) -> bool:
         return False
     except OSError as error:
         print(f"stdout: {error.strerror}; the result could not be written", file=sys.stderr)
+        _lost.append(error)
         _silence()
         return False
     return True

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -256,6 +257,54 @@ def test_columns_of_other_names(compare: Compare, books: Books) -> None:
     assert "give --refund-columns" in outcome.err and "refund=number" in outcome.err and "amount=Total" in outcome.err
     outcome, document = compare(*files, "--refund-columns", "refund=number,amount=total", "--refund-columns", "at=booked")
     assert outcome.code == 1 and len(document["differences"]) == len(EXPECTED)
+
+
+WHAT_BECAME = ["m1,delivered,ann@example.com,RF-1,2026-03-01T10:00:10Z", "m2,Bounce,bo@example.com,RF-2,2026-03-01T10:10:10Z"]
+
+
+def test_what_became_of_the_mails_is_not_passed_over(compare: Compare, mailcanary: Command, books: Books) -> None:
+    """An export of a mail provider: its bounces are no confirmations, whatever the column is called."""
+    files = books([*REFUNDS[:2]], WHAT_BECAME, sent="message_id,event,email,refund,at")
+    late = ("--as-of", "2026-03-02T09:00:00Z")
+    outcome, document = compare(*files, *late)
+    assert outcome.code == 3 and not document["differences"]
+    text = mailcanary("ledger", "reconcile", *files, *late).out
+    assert "what became of the mails was not read: column 'event'" in text
+    assert "give --confirmation-columns outcome=event" in text and "recipients were not compared" in text
+    outcome, document = compare(*files, *late, "--confirmation-columns", "outcome=event")
+    assert outcome.code == 1 and of(document, "missing")["refund"] == "RF-2"
+
+
+def test_another_column_may_say_what_it_likes(compare: Compare, books: Books) -> None:
+    rows = [row.replace("delivered", "refund_done").replace("Bounce", "refund_done") for row in WHAT_BECAME]
+    files = books([*REFUNDS[:2]], rows, sent="message_id,event,email,refund,at")
+    assert compare(*files, "--as-of", "2026-03-02T09:00:00Z")[0].code == 0
+
+
+def test_what_only_one_side_says_is_not_compared_and_said_so(mailcanary: Command, books: Books) -> None:
+    late = ("--as-of", "2026-03-02T09:00:00Z")
+    bare = [",".join(row.split(",")[3:]) for row in WHAT_BECAME[:1]]
+    text = mailcanary("ledger", "reconcile", *books(REFUNDS[:1], bare, sent="refund,at"), *late).out
+    assert text.startswith("no difference: 1 of 1 refund have a confirmation")
+    assert "amounts and recipients were not compared" in text
+    neither = books(["RF-1,1.00,EUR,2026-03-01T10:00:00Z"], ["RF-1,1.00,EUR,2026-03-01T10:00:10Z"], TIMED, TIMED)
+    text = mailcanary("ledger", "reconcile", *neither, *late).out
+    assert text.startswith("no difference: 1 of 1 refund confirmed as they should be") and "not compared" not in text
+
+
+def test_an_object_is_no_number(compare: Compare, books: Books) -> None:
+    files = books(REFUNDS[:2], ['"{""refund"":""RF-1"",""to"":""ann@example.com""}",2026-03-01T10:00:10Z'], sent="refund,at")
+    outcome, _ = compare(*files)
+    assert outcome.code == 2 and "is an object or a list, not one value" in outcome.err and "ann@" not in outcome.err
+
+
+def test_a_result_that_could_not_be_written_is_none(books: Books) -> None:
+    one, _ = books(REFUNDS[:1])
+    command = [sys.executable, "-m", "monitor", "ledger", "reconcile", str(one), str(one.with_name("same.csv")), "--format", "json"]
+    one.with_name("same.csv").write_bytes(one.read_bytes())
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4 and "could not be written" in done.stderr
 
 
 @pytest.mark.parametrize(

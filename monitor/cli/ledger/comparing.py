@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,11 +14,12 @@ from monitor.cli.ledger.mends import as_flags
 from monitor.cli.ledger.order import Order
 from monitor.edge.ledger import SqliteLedger, Undecided
 from monitor.edge.sources.whole import whole
-from monitor.model.ledger import ClassStanding, Difference, RowFault, Side, SourceStanding, Standing, Taken, Taking, Wanted, Windows
+from monitor.model.ledger import ClassStanding, Difference, RowFault, Side, SourceStanding, Standing, Table, Taken, Taking, Wanted, Windows
 from monitor.model.sources import FilesSource
 from monitor.model.verdict import Verdict
 from monitor.ports import Clock
 from monitor.rules.reconcile import read
+from monitor.rules.reconcile.header import CONFIRMATIONS, REFUNDS, lacking, unread_outcomes
 
 KEPT_FAULTS = 1_000  # of one file; beyond them they are counted
 COLUMNS = {Side.REFUNDS: "--refund-columns", Side.CONFIRMATIONS: "--confirmation-columns"}  # the flags that name them
@@ -40,6 +41,8 @@ class FileRead:
     faults: list[RowFault] = field(default_factory=list)
     earliest: float | None = None
     latest: float | None = None
+    lacking: tuple[str, ...] = ()  # what could be compared and no column says
+    outcomes: str = ""  # of confirmations: the column that says what became of the mails, and that is not read
 
 
 @dataclass(slots=True)
@@ -57,6 +60,11 @@ class Comparison:
     def classes(self) -> list[ClassStanding]:
         """Those in which something differs."""
         return [each for each in self.standing.classes if each.open]
+
+    @property
+    def uncompared(self) -> list[str]:
+        """What the refunds say and the confirmations do not."""
+        return [field for field in self.confirmations.lacking if field not in self.refunds.lacking]
 
     @property
     def waiting(self) -> int:
@@ -78,7 +86,7 @@ class Comparison:
         if self.classes:
             return Verdict.FAIL
         whole = not self.refunds.refused and not self.confirmations.refused and self.refunds.records and self.confirmations.records
-        return Verdict.PASS if whole and self.enough else Verdict.INCONCLUSIVE
+        return Verdict.PASS if whole and self.enough and not self.confirmations.outcomes else Verdict.INCONCLUSIVE
 
     async def first(self, count: int) -> Sequence[Difference]:
         return (await self.store.differences(Wanted(limit=count))).differences
@@ -143,6 +151,8 @@ async def _taken(
     now = clock.now().utc
     try:
         for portion, count in whole(path, source.via):
+            if isinstance(portion.content, Table) and keeping is None:
+                _look(file, side, portion.content, source.via.layout.columns)
             reading = read(source, order.known, portion.content, "", now)
             if keeping is not None:
                 _count(file, side, await keeping)
@@ -159,6 +169,13 @@ async def _taken(
         if keeping is not None:
             keeping.cancel()
     return file, done
+
+
+def _look(file: FileRead, side: Side, first: Table, named: Mapping[str, str]) -> None:
+    """At what is there to be compared."""
+    file.lacking = lacking(first, REFUNDS if side is Side.REFUNDS else CONFIRMATIONS, named)
+    if side is Side.CONFIRMATIONS:
+        file.outcomes = unread_outcomes(first, named)
 
 
 def _count(file: FileRead, side: Side, taken: Taken) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import AsyncIterator, Sequence
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from monitor.cli.ledger.comparing import Comparison, FileRead
 from monitor.model.ledger import CLASS_OF, ClassStanding, Difference, DifferenceClass, DifferenceKind, RowFault
 from monitor.model.verdict import Verdict
 from monitor.rules.plain import one_line
-from monitor.rules.reconcile.figures import shown
+from monitor.rules.reconcile.figures import quoted, shown
 from monitor.rules.reconcile.impact import amounts, counted
 from monitor.surface.ledger import difference_row, differences_csv, iso, standing_row
 
@@ -79,11 +80,14 @@ def headline(comparison: Comparison) -> str:
             return "; ".join((_seen(comparison), *_refused(comparison))) + " (exit 3)"
         standing = comparison.standing
         open_yet = f"; {counted(comparison.waiting, 'record')} could not be decided" if comparison.waiting else ""
-        return f"no difference: {standing.confirmed} of {counted(standing.refunds, 'refund')} confirmed as they should be{open_yet}"
+        how = "confirmed as they should be" if not comparison.uncompared else "have a confirmation"
+        return f"no difference: {standing.confirmed} of {counted(standing.refunds, 'refund')} {how}{open_yet}"
     return "\n".join(_said(each) for each in found)
 
 
 def _seen(comparison: Comparison) -> str:
+    if comparison.confirmations.outcomes:
+        return f"no difference, but what became of the mails was not read: column {quoted(comparison.confirmations.outcomes)}"
     if comparison.enough:
         return "no difference among what could be read"
     return f"nothing wrong among {counted(comparison.decided, 'record')} that could be decided; {comparison.waiting:,} could not"
@@ -114,14 +118,27 @@ def notes(comparison: Comparison) -> list[str]:
         ahead = confirmations.earliest - refunds.earliest
         if ahead > GAP:
             said.append(f"confirmations begin {_lapse(ahead)} after refunds, at {iso(confirmations.earliest)}: was that export cut off?")
+    said += _uncompared(comparison)
     if never:
-        said.append(f"{counted(never, 'record')} too near the beginning to say, or of a number that too many have: {_LONGER}")
+        lost = ", or of a number whose row could not be taken" if refunds.refused or confirmations.refused else ""
+        said.append(f"{counted(never, 'record')} too near the beginning to say, or of a number that too many have{lost}: {_LONGER}")
     if late := comparison.waiting - never:
         said.append(f"{counted(late, 'record')} too near the end to say: {_LATER}")
     said += _refused(comparison)
     for file in (refunds, confirmations):
         if file.probes:
             said.append(f"{counted(file.probes, 'probe')} in {one_line(file.name)} left out")
+    return said
+
+
+def _uncompared(comparison: Comparison) -> list[str]:
+    said, file = [], comparison.confirmations
+    if comparison.uncompared:
+        named = " and ".join(f"{field}s" for field in comparison.uncompared)
+        said.append(f"{named} were not compared: {one_line(file.name)} has no column for them")
+    if file.outcomes:
+        flag = shlex.quote(f"outcome={file.outcomes}")
+        said.append(f"every row of {one_line(file.name)} was taken as sent: give --confirmation-columns {one_line(flag)}")
     return said
 
 

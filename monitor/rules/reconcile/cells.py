@@ -15,11 +15,16 @@ LONGEST_ID = 998  # a line of RFC 5322: ids are Message-IDs at times
 LONGEST_ADDRESS = 320
 
 _OUTCOMES: Mapping[str, Outcome | None] = {  # None: not decided yet, so no record yet
-    **dict.fromkeys(("sent", "delivered", "accepted"), Outcome.SENT),
-    **dict.fromkeys(("failed", "bounced", "rejected"), Outcome.FAILED),
+    **dict.fromkeys(("sent", "delivered", "delivery", "accepted"), Outcome.SENT),
+    **dict.fromkeys(
+        ("failed", "bounced", "rejected", "bounce", "hardbounce", "hard_bounce", "dropped", "blocked", "undelivered", "reject"),
+        Outcome.FAILED,
+    ),
     **dict.fromkeys(("held",), Outcome.HELD),
-    **dict.fromkeys(("deferred", "queued"), None),
+    **dict.fromkeys(("deferred", "queued", "processed", "softbounce", "soft_bounce", "deferral"), None),
+    **dict.fromkeys(("open", "opened", "click", "clicked"), None),  # of a mail whose delivery has a row of its own
 }
+OUTCOMES = frozenset(_OUTCOMES)
 _TRUTHS = {**dict.fromkeys(("true", "yes", "y", "t", "1"), True), **dict.fromkeys(("", "false", "no", "n", "f", "0"), False)}
 _DIGEST = 16  # bytes: of what stands for an id
 _EXACT = 10**15  # up to here a binary fraction holds every whole number
@@ -61,7 +66,7 @@ def number_of(field: str, value: object) -> str:
     number = value.strip() if type(value) is str else text_of(field, value)
     if not number:
         raise Unfit(field, f"there is no {field} number", "fill it in, or leave the row out")
-    if len(number) > LONGEST_NUMBER or not number.isprintable():
+    if len(number) > LONGEST_NUMBER or not number.isprintable() or number[0] in "{[":
         _unfit(field, number, LONGEST_NUMBER)
     return number
 
@@ -76,7 +81,9 @@ def address_of(value: object) -> str:
 
 
 def _unfit(field: str, text: str, longest: int) -> NoReturn:
-    """Says why: it is too long, or not printable."""
+    """Says why: it is an object of JSON, too long, or not printable."""
+    if text[:1] in ("{", "["):
+        raise Unfit(field, "is an object or a list, not one value", "write flat rows, with one value in each field")
     if len(text) > longest:
         raise Unfit(field, f"has {len(text)} characters, at most {longest} are taken", "look for a quote that is not closed")
     if any("\ud800" <= char <= "\udfff" for char in text):
@@ -101,7 +108,7 @@ def digest(what: bytes) -> str:
 def outcome_of(value: object) -> Outcome | None:
     word = text_of("outcome", value).lower()
     if word not in _OUTCOMES:
-        known = ", ".join(_OUTCOMES)
+        known = "sent, delivered, failed, bounced, rejected, held, deferred, queued"
         raise Unfit("outcome", f"the outcome {quoted(word)} is not known" if word else "there is no outcome", f"write one of {known}")
     return _OUTCOMES[word]
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from monitor.model.ledger import RowFault, Table
 from monitor.rules.plain import plain
+from monitor.rules.reconcile.cells import OUTCOMES
 from monitor.rules.reconcile.figures import quoted
 
 MOST_NAMED = 30  # columns that a fault names
+LOOKED_INTO = 1_000  # rows, for a column of outcomes
 LONGEST_NAME = 100  # characters of a column that a mend names as it is
 
 REFUNDS = ("refund", "order", "amount", "currency", "at", "recipient", "status", "reversed_at")
@@ -62,6 +64,27 @@ def header_of(table: Table, fields: Sequence[str], needed: Sequence[str], named:
     )
 
 
+def lacking(table: Table, fields: Sequence[str], named: Mapping[str, str]) -> tuple[str, ...]:
+    """What cannot be compared because no column says it."""
+    header = header_of(table, fields, (), named)
+    return () if isinstance(header, RowFault) else tuple(field for field in ("amount", "recipient") if field not in header.places)
+
+
+def unread_outcomes(table: Table, named: Mapping[str, str]) -> str:
+    """The column that says what became of the mails, and that is not read; empty: there is none."""
+    header = header_of(table, CONFIRMATIONS, (), named)
+    if isinstance(header, RowFault) or "outcome" in header.places:
+        return ""
+    read, rows = set(header.places.values()), table.rows[:LOOKED_INTO]
+    free = [(place, name) for place, name in enumerate(table.columns) if place not in read]
+    return next((name for place, name in free if any(_is_outcome(row, place) for row in rows)), "")
+
+
+def _is_outcome(row: Sequence[object], place: int) -> bool:
+    value = row[place] if place < len(row) else None
+    return isinstance(value, str) and value.strip().lower() in OUTCOMES
+
+
 def _places(names: Sequence[str], column: str) -> list[int]:
     """Where the column stands: by its exact name, else by its name whatever the case."""
     exact = [place for place, name in enumerate(names) if name == column]
@@ -104,9 +127,10 @@ def _near(column: str, folded: Mapping[str, str]) -> str:
 
 
 def _synonym(field: str, folded: Mapping[str, str]) -> str:
+    strange = _OF_OTHERS.get(field, ())
     for word in _SYNONYMS.get(field, ()):
         for name in folded:
-            if word in name and (word not in _WHOLE or word == name):
+            if word in name and (word not in _WHOLE or word == name) and not any(other in name for other in strange):
                 return folded[name]
     return ""
 
@@ -117,14 +141,19 @@ _PLAIN = re.compile(r"\w[\w .-]{0,99}")
 # A cell of a row, no name: an amount, a time or an address.
 _DATUM = re.compile(r"[-+(]?[0-9][0-9., ]{0,30}\)?|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}(?:[T ].{0,30})?|[^@\s]{1,64}@[^@\s]{1,255}")
 _SYNONYMS: Mapping[str, Sequence[str]] = {
-    "refund": ("refund", "gutschrift", "erstattung", "number", "nummer", "reference", "id"),
+    "refund": ("refund", "gutschrift", "erstattung", "modification", "transaction", "number", "nummer", "reference", "id"),
     "order": ("order", "bestell", "auftrag"),
     "amount": ("amount", "total", "value", "sum", "betrag", "montant", "gross", "brutto"),
     "currency": ("currency", "ccy", "curr", "waehrung", "währung"),
-    "at": ("processed", "created", "sent", "gebucht", "datum", "timestamp", "date", "time", "_at"),
-    "recipient": ("e-mail", "email", "recipient", "empf", "kunde", "customer"),
+    "at": ("processed", "created", "sent", "received", "gebucht", "datum", "timestamp", "date", "time", "_at"),
+    "recipient": ("e-mail", "email", "recipient", "empf", "kunde", "customer", "to"),
 }
-_WHOLE = frozenset({"kunde", "customer"})  # their numbers and names are no addresses
+_WHOLE = frozenset({"kunde", "customer", "to"})  # their numbers and names are no addresses
+_OF_OTHERS: Mapping[str, Sequence[str]] = {  # a column with such a word in its name is something else
+    "refund": ("message", "mail", "customer", "charge", "psp", "invoice", "payment", "original", "credential", "api", "currency", "amount"),
+    "amount": ("currency", "ccy"),
+    "recipient": ("from", "sender", "shop", "merchant"),
+}
 
 
 def _fault(what: str, mend: str) -> RowFault:

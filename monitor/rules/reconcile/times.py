@@ -132,7 +132,8 @@ def _mend(text: str) -> str:
     if found := re.match(r"[0-9]{1,2}([./-])([0-9]{1,2})[./-][0-9]{4}(.?)", text):
         sign, second, rest = found.groups()
         day, month = ("%m", "%d") if int(second) > _MONTHS else ("%d", "%m")
-        return f'set `time_format:`, as in "{day}{sign}{month}{sign}%Y{" %H:%M:%S" if rest else ""}"'
+        clock = " %I:%M:%S %p" if text.upper().endswith(("AM", "PM")) else " %H:%M:%S"
+        return f'set `time_format:`, as in "{day}{sign}{month}{sign}%Y{clock if rest else ""}"'
     return f"{_MEND}, or set `time_format:`"
 
 

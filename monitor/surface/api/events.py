@@ -42,9 +42,9 @@ class Streams:
         stream = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-        await stream.prepare(request)
         began = said_at = self._desk.clock.now()
         with contextlib.suppress(ConnectionError, TimeoutError):  # whoever does not read has gone
+            await stream.prepare(request)
             # News at once: what happened since the page was drawn would else be waited for until the next fact.
             said = await self._say(stream, f"retry: {RETRY}\nevent: news\n")
             while not self._ending.is_set() and not _gone(request):

@@ -17,7 +17,7 @@ NOT_RECORDED = "not recorded"
 SHORTEST_NAME = 2  # characters of a person's name that is taken out of texts: a single letter is a word of its own too often
 
 DETECTED = {
-    Opening.AT_ONCE: "one probe was enough: what it showed cannot be a blip",
+    Opening.AT_ONCE: "what one mail showed, which cannot be a blip",
     Opening.CONFIRMED: "a probe that did not pass, and confirm probes that did not pass either",
     Opening.STALLED: "probes that were overdue everywhere on a path, while the control path arrived",
     Opening.SUSTAINED: "nothing good from one place for a long time",

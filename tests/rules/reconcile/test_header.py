@@ -27,6 +27,12 @@ def fault(columns: str, named: dict[str, str] | None = None, needed: tuple[str, 
         ("refund,total,currency,at,Kundennummer", "amount: total"),
         ("refund,total,currency,at,recipient,Kunde", "amount: total"),
         ("refund,currency,at,x", "amount: THEIR NAME OF AMOUNT"),
+        (
+            "Merchant Account,Psp Reference,Modification Reference,Creation Date,Gross Currency,Gross Credit",
+            "refund: Modification Reference, amount: Gross Credit, currency: Gross Currency, at: Creation Date",
+        ),
+        ("MessageID,From,To,ReceivedAt,Total,currency", "refund: THEIR NAME OF REFUND, amount: Total, at: ReceivedAt, recipient: To"),
+        ("Date,From Email Address,Invoice Number,Transaction ID,sum,ccy", "refund: Transaction ID, amount: sum, currency: ccy, at: Date"),
         ("Date,Time,TimeZone,Name,Currency,Gross,Fee,Net,Transaction ID", "refund: Transaction ID, amount: Gross, at: Date"),
     ],
 )  # fmt: skip
