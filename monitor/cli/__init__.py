@@ -19,7 +19,7 @@ from monitor.cli import flags
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail (mail is broken), 2 usage or configuration (nothing was sent), 3 inconclusive, 4 our own fault"
 CONFIG_PLACES = (Path("mailcanary.yaml"), Path("config/mailcanary.yaml"), Path("/etc/mailcanary/mailcanary.yaml"))
-_lost: list[OSError] = []  # why a result could not be written: nobody must take its absence for a good one
+_lost: list[OSError] = []  # why a result could not be written
 DEFAULT_SERVER = "http://127.0.0.1:9464"
 
 
@@ -33,8 +33,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="replace")  # where it has few letters it loses some, and no verdict
     arguments = _parser().parse_args(argv)
     try:
-        code = int(import_module(f"monitor.cli.{arguments.module}").call(arguments))
-        return 4 if _lost and code in (0, 3) else code
+        return int(import_module(f"monitor.cli.{arguments.module}").call(arguments))
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -77,6 +76,11 @@ def tell_piece(text: str) -> bool:
     return True
 
 
+def if_told(code: int) -> int:
+    """The exit code of a command whose output is its result: a list that was lost must not be taken for an empty one."""
+    return 4 if _lost and code in (0, 3) else code
+
+
 def remark(text: str) -> None:
     """Print a line on stderr, for whoever reads it."""
     try:
@@ -95,11 +99,9 @@ def _silence(stream: TextIO | None = None) -> None:
 def config_path(given: str | None) -> Path:
     """The configuration file: --config, $MAILCANARY_CONFIG, or the first of the usual places."""
     named = given or os.environ.get("MAILCANARY_CONFIG")
-    if named:
-        return Path(named)
-    for place in CONFIG_PLACES:
-        if place.exists():
-            return place
+    found = Path(named) if named else next((place for place in CONFIG_PLACES if place.exists()), None)
+    if found is not None:
+        return found
     raise UsageError(f"no configuration: give --config FILE, or set MAILCANARY_CONFIG (looked for {', '.join(map(str, CONFIG_PLACES))})")
 
 
@@ -109,15 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mailcanary {__version__}")
     commands = Commands(parser.add_subparsers(required=True, metavar="COMMAND"))
-    _of_the_daemon(commands)
-    _of_one_shots(commands)
-    _of_the_audit(commands)
-    _of_a_running_daemon(commands)
-    _of_incidents(commands)
-    _of_silences(commands)
-    _of_deploys(commands)
-    _of_gates(commands)
-    _of_the_ledger(commands)
+    for declared in (_of_the_daemon, _of_one_shots, _of_the_audit, _of_a_running_daemon, _of_incidents, _of_silences):
+        declared(commands)
+    for declared in (_of_deploys, _of_gates, _of_the_ledger):
+        declared(commands)
     return parser
 
 

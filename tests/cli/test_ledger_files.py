@@ -268,7 +268,7 @@ def test_what_became_of_the_mails_is_not_passed_over(compare: Compare, mailcanar
     late = ("--as-of", "2026-03-02T09:00:00Z")
     outcome, document = compare(*files, *late)
     assert outcome.code == 3 and not document["differences"]
-    text = mailcanary("ledger", "reconcile", *files, *late).out
+    text = " ".join(mailcanary("ledger", "reconcile", *files, *late).out.split())
     assert "what became of the mails was not read: column 'event'" in text
     assert "give --confirmation-columns outcome=event" in text and "recipients were not compared" in text
     outcome, document = compare(*files, *late, "--confirmation-columns", "outcome=event")
@@ -284,7 +284,7 @@ def test_another_column_may_say_what_it_likes(compare: Compare, books: Books) ->
 def test_what_only_one_side_says_is_not_compared_and_said_so(mailcanary: Command, books: Books) -> None:
     late = ("--as-of", "2026-03-02T09:00:00Z")
     bare = [",".join(row.split(",")[3:]) for row in WHAT_BECAME[:1]]
-    text = mailcanary("ledger", "reconcile", *books(REFUNDS[:1], bare, sent="refund,at"), *late).out
+    text = " ".join(mailcanary("ledger", "reconcile", *books(REFUNDS[:1], bare, sent="refund,at"), *late).out.split())
     assert text.startswith("no difference: 1 of 1 refund have a confirmation")
     assert "amounts and recipients were not compared" in text
     neither = books(["RF-1,1.00,EUR,2026-03-01T10:00:00Z"], ["RF-1,1.00,EUR,2026-03-01T10:00:10Z"], TIMED, TIMED)
@@ -296,6 +296,9 @@ def test_an_object_is_no_number(compare: Compare, books: Books) -> None:
     files = books(REFUNDS[:2], ['"{""refund"":""RF-1"",""to"":""ann@example.com""}",2026-03-01T10:00:10Z'], sent="refund,at")
     outcome, _ = compare(*files)
     assert outcome.code == 2 and "is an object or a list, not one value" in outcome.err and "ann@" not in outcome.err
+    files = books(REFUNDS[:2], ['RF-1,2026-03-01T10:00:10Z,"{""email"":""ann@example.com""}"'], sent="refund,at,recipient")
+    outcome, _ = compare(*files)
+    assert outcome.code == 2 and "recipient: is an object" in outcome.err and "ann@" not in outcome.err
 
 
 def test_a_result_that_could_not_be_written_is_none(books: Books) -> None:

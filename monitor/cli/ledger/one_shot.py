@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from monitor.cli import UsageError, remark, tell, tell_piece
+from monitor.cli import UsageError, if_told, remark, tell, tell_piece
 from monitor.cli.files import replacing
 from monitor.cli.ledger.bar import Bar
 from monitor.cli.ledger.comparing import Comparison, FileRead, compared
@@ -88,7 +88,7 @@ async def _compared(order: Order, form: str, output: Path | None, clock: SystemC
                 first = await comparison.first(SHOWN)
                 bar.end()
                 tell(drawn(lambda console: print_text(comparison, first, console)).rstrip())
-            return comparison.verdict.exit_code
+            return if_told(comparison.verdict.exit_code)
 
 
 async def _told(pieces: AsyncIterator[str]) -> None:

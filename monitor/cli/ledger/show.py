@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from monitor.cli import UsageError, tell_piece
+from monitor.cli import UsageError, if_told, tell_piece
 from monitor.cli.ledger.asking import DIFFERENCES, Document, differences, gave_up
 from monitor.cli.ledger.pages import print_differences
 from monitor.cli.paper import drawn
@@ -25,7 +25,7 @@ def call(arguments: argparse.Namespace) -> int:
         raise UsageError(str(error).replace("`GET /v1/incidents`", "`mailcanary incident list`")) from None
     except DaemonError as error:
         return gave_up(error)
-    return 0
+    return if_told(0)
 
 
 def _csv(pages: Iterator[list[Document]]) -> Iterator[str]:

@@ -26,6 +26,7 @@ _OUTCOMES: Mapping[str, Outcome | None] = {  # None: not decided yet, so no reco
 }
 OUTCOMES = frozenset(_OUTCOMES)
 _TRUTHS = {**dict.fromkeys(("true", "yes", "y", "t", "1"), True), **dict.fromkeys(("", "false", "no", "n", "f", "0"), False)}
+_OPENINGS = frozenset("{[")  # of an object or a list of JSON
 _DIGEST = 16  # bytes: of what stands for an id
 _EXACT = 10**15  # up to here a binary fraction holds every whole number
 _LONG = 10**18
@@ -66,7 +67,7 @@ def number_of(field: str, value: object) -> str:
     number = value.strip() if type(value) is str else text_of(field, value)
     if not number:
         raise Unfit(field, f"there is no {field} number", "fill it in, or leave the row out")
-    if len(number) > LONGEST_NUMBER or not number.isprintable() or number[0] in "{[":
+    if len(number) > LONGEST_NUMBER or not number.isprintable() or number[:1] in _OPENINGS:
         _unfit(field, number, LONGEST_NUMBER)
     return number
 
@@ -75,14 +76,14 @@ def address_of(value: object) -> str:
     if value is None or value == "":
         return ""
     address = value.strip() if type(value) is str else text_of("recipient", value)
-    if len(address) > LONGEST_ADDRESS or not address.isprintable():
+    if len(address) > LONGEST_ADDRESS or not address.isprintable() or address[:1] in _OPENINGS:
         _unfit("recipient", address, LONGEST_ADDRESS)
     return address
 
 
 def _unfit(field: str, text: str, longest: int) -> NoReturn:
     """Says why: it is an object of JSON, too long, or not printable."""
-    if text[:1] in ("{", "["):
+    if text[:1] in _OPENINGS:
         raise Unfit(field, "is an object or a list, not one value", "write flat rows, with one value in each field")
     if len(text) > longest:
         raise Unfit(field, f"has {len(text)} characters, at most {longest} are taken", "look for a quote that is not closed")
